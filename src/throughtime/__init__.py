@@ -1,0 +1,50 @@
+"""Recurrent sequence modelling: RNN, GRU, LSTM and peephole LSTM, from the equations to a trained model.
+
+    throughtime.Forecaster          forecasts series, from a frame or a file
+    throughtime.nn                  layers with torch.nn's names, parameters and states
+    throughtime.models              topologies: many-to-one, aligned
+    throughtime.training            the training loop
+    throughtime.datasets            series with a known answer, and small real ones
+    throughtime.errors              every exception raised on purpose
+
+Importing this package imports nothing heavy: torch arrives with the first name that needs it.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from throughtime import cells, data, datasets, errors, kernels, models, nn, report, tasks, training
+    from throughtime.tasks.forecast import Forecaster
+
+__version__ = "0.1.0"
+
+_ROOMS = ("cells", "data", "datasets", "errors", "kernels", "models", "nn", "report", "tasks", "training")
+_OBJECTS = {"Forecaster": "throughtime.tasks.forecast"}
+
+__all__ = [
+    "Forecaster",
+    "__version__",
+    "cells",
+    "data",
+    "datasets",
+    "errors",
+    "kernels",
+    "models",
+    "nn",
+    "report",
+    "tasks",
+    "training",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"throughtime.{name}")
+    if name in _OBJECTS:
+        return getattr(importlib.import_module(_OBJECTS[name]), name)
+    raise AttributeError(f"module 'throughtime' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

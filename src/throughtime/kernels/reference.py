@@ -1,0 +1,217 @@
+"""A cell over a whole sequence, written to be right: the ground truth for every faster kernel.
+
+Axes in names: T time, B batch, I input features, H hidden units.
+
+`lengths` (B,): row b is valid for t < lengths[b]. Past it the output is zero and the state stands still; the reverse
+direction starts at t = lengths[b] − 1. Nothing at a padded position, NaN included, reaches a value or a gradient.
+`reset` (T, B): True at t marks a border between t − 1 and t. The forward direction enters t with a zero state, the
+reverse direction enters t − 1 with a zero state, and no gradient crosses.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from throughtime.cells import Cell, Params, State
+
+
+class SequenceGradients(NamedTuple):
+    """The gradients that a whole sequence sends back."""
+
+    dx: Tensor  # (T, B, I)
+    dstate: State  # each (B, H): the gradient of the initial state
+    dparams: Params
+
+
+class _Borders:
+    """Which (t, row) are valid, and where the state is dropped on entering t, for one direction."""
+
+    def __init__(self, T: int, lengths: Tensor | None, reset: Tensor | None, reverse: bool) -> None:
+        self.order = range(T - 1, -1, -1) if reverse else range(T)
+        self.valid: Tensor | None = None
+        self.drop: Tensor | None = None
+        if lengths is not None:
+            self.valid = torch.arange(T, device=lengths.device).unsqueeze(1) < lengths
+        if reset is not None and T > 0:
+            # Walking right to left, the border between t and t + 1 is met on entering t.
+            self.drop = torch.cat((reset[1:], torch.zeros_like(reset[:1]))) if reverse else reset
+            if self.valid is not None:
+                # A border beyond the last valid step, or inside the padding, is no border.
+                inside = self.valid & torch.cat((self.valid[1:], torch.zeros_like(self.valid[:1])))
+                self.drop = self.drop & (inside if reverse else self.valid)
+
+    def clean(self, x_TBF: Tensor) -> Tensor:
+        """x with zeros at padded positions: a product with NaN would survive a mask put on later."""
+        return x_TBF if self.valid is None else torch.where(self.valid.unsqueeze(-1), x_TBF, x_TBF.new_zeros(()))
+
+    def enter(self, t: int, state: State) -> State:
+        """The state that the cell sees at t."""
+        if self.drop is None:
+            return state
+        drop = self.drop[t].unsqueeze(-1)
+        return tuple(torch.where(drop, s.new_zeros(()), s) for s in state)
+
+    def keep(self, t: int, new: State, old: State) -> State:
+        """The new state in valid rows, the old one in the others."""
+        if self.valid is None:
+            return new
+        valid = self.valid[t].unsqueeze(-1)
+        return tuple(torch.where(valid, n, o) for n, o in zip(new, old, strict=True))
+
+
+def _walk(
+    cell: Cell, x_TBI: Tensor, state: State, params: Params, borders: _Borders
+) -> Iterator[tuple[int, State, Any, State]]:
+    """Yields (t, state entering the step, the cell's values, state leaving it), in walking order."""
+    for t in borders.order:
+        entering = borders.enter(t, state)
+        values = cell.values(x_TBI[t], entering, params)
+        new = tuple(getattr(values, field) for field in cell.state_fields)
+        state = borders.keep(t, new, state)
+        yield t, entering, values, state
+
+
+def scan(
+    cell: Cell,
+    x_TBI: Tensor,
+    state: State,
+    params: Params,
+    *,
+    lengths: Tensor | None = None,
+    reset: Tensor | None = None,
+    reverse: bool = False,
+) -> tuple[Tensor, State, Any]:
+    """Run the cell's own `values` over a sequence: plain differentiable torch, any order of derivative.
+
+    Returns:
+        The output (T, B, H), the final state, and the cell's values of every step, a NamedTuple like the cell's with
+        (T, B, H) in each field; output and values are zero at padded positions.
+    """
+    T, B, _ = x_TBI.shape
+    borders = _Borders(T, lengths, reset, reverse)
+    steps: list[Any] = [None] * T
+    for t, _, values, new_state in _walk(cell, borders.clean(x_TBI), state, params, borders):
+        steps[t] = values
+        state = new_state
+    if T == 0:
+        one = cell.values(x_TBI.new_zeros(B, x_TBI.shape[2]), state, params)
+        stacked = type(one)(*(value.new_zeros(0, *value.shape) for value in one))
+    else:
+        stacked = type(steps[0])(*(borders.clean(torch.stack(field)) for field in zip(*steps, strict=True)))
+    output_TBH: Tensor = getattr(stacked, cell.state_fields[0])
+    return output_TBH, state, stacked
+
+
+def bptt(
+    cell: Cell,
+    x_TBI: Tensor,
+    state: State,
+    params: Params,
+    d_output_TBH: Tensor,
+    d_final_state: State,
+    *,
+    lengths: Tensor | None = None,
+    reset: Tensor | None = None,
+    reverse: bool = False,
+) -> SequenceGradients:
+    """Backpropagation through time by the cell's `step_backward`, against the walking order.
+
+    (1) dh'_t = ∂L/∂y_t + (what step t + 1 sent back)
+    (2) step_backward gives dx_t, the gradient of the state entering t, and step t's share of the parameters
+    (3) the parameters' gradients are summed over t
+    """
+    T = x_TBI.shape[0]
+    borders = _Borders(T, lengths, reset, reverse)
+    clean_TBI, d_output_TBH = borders.clean(x_TBI), borders.clean(d_output_TBH)
+    entered = {t: entering for t, entering, _, _ in _walk(cell, clean_TBI, state, params, borders)}
+    d_x: list[Tensor] = [torch.empty(0)] * T
+    d_params: list[Tensor | None] = [None if p is None else torch.zeros_like(p) for p in params]
+    d_state = d_final_state
+    zeros = tuple(torch.zeros_like(s) for s in state)
+    for t in reversed(borders.order):
+        # y_t = h'_t
+        d_new = borders.keep(t, (d_state[0] + d_output_TBH[t], *d_state[1:]), zeros)
+        step = cell.step_backward(d_new, clean_TBI[t], entered[t], params)
+        d_x[t] = step.dx
+        d_params = [None if p is None or s is None else s + p for s, p in zip(d_params, step.dparams, strict=True)]
+        # state entering t = where(border, 0, state leaving t − 1); an invalid step hands its gradient through
+        d_state = borders.keep(t, borders.enter(t, step.dstate), d_state)
+    dx_TBI = borders.clean(torch.stack(d_x)) if T else torch.zeros_like(x_TBI)
+    return SequenceGradients(dx_TBI, d_state, Params(*d_params))  # type: ignore[arg-type]
+
+
+class _Sequence(torch.autograd.Function):
+    """`scan` forward; `bptt` backward, or, where a second derivative is wanted, autograd through `scan`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, cell: Cell, reverse: bool, lengths: Tensor | None, reset: Tensor | None, x_TBI: Tensor, *rest: Any
+    ) -> Any:
+        state, params = _split(cell, rest)
+        output_TBH, final_state, _ = scan(cell, x_TBI, state, params, lengths=lengths, reset=reset, reverse=reverse)
+        ctx.cell, ctx.reverse = cell, reverse
+        ctx.save_for_backward(lengths, reset, x_TBI, *rest)
+        # With T = 0 the final state is the initial one, and an output may not be an input.
+        return output_TBH, *(s.clone() for s in final_state)
+
+    @staticmethod
+    def backward(ctx: Any, d_output_TBH: Tensor, *d_final_state: Tensor) -> Any:
+        lengths, reset, x_TBI, *rest = ctx.saved_tensors
+        where = {"lengths": lengths, "reset": reset, "reverse": ctx.reverse}
+        if torch.is_grad_enabled():
+            grads = scan_gradients(ctx.cell, (x_TBI, *rest), (d_output_TBH, *d_final_state), **where)
+        else:
+            state, params = _split(ctx.cell, rest)
+            found = bptt(ctx.cell, x_TBI, state, params, d_output_TBH, d_final_state, **where)
+            grads = (found.dx, *found.dstate, *found.dparams)
+        return None, None, None, None, *grads
+
+
+def _split(cell: Cell, rest: Any) -> tuple[State, Params]:
+    n = len(cell.state_fields)
+    return tuple(rest[:n]), Params(*rest[n:])
+
+
+def scan_gradients(
+    cell: Cell, inputs: tuple[Tensor | None, ...], d_outputs: tuple[Tensor, ...], **where: Any
+) -> tuple[Tensor | None, ...]:
+    """The gradients of (x, *state, *params) as a differentiable function: `scan` again, under autograd.
+
+    The inputs enter as views of themselves, so that an input computed from another one is not counted twice.
+    """
+    with torch.enable_grad():
+        views = tuple(None if p is None else p.view_as(p) for p in inputs)
+        state, params = _split(cell, views[1:])
+        assert views[0] is not None
+        output_TBH, final_state, _ = scan(cell, views[0], state, params, **where)
+        wanted = [v for v in views if v is not None and v.requires_grad]
+        found = iter(
+            torch.autograd.grad(
+                (output_TBH, *final_state),
+                wanted,
+                d_outputs,
+                create_graph=True,
+                allow_unused=True,
+                materialize_grads=True,
+            )
+        )
+    return tuple(next(found) if v is not None and v.requires_grad else None for v in views)
+
+
+def run(
+    cell: Cell,
+    x_TBI: Tensor,
+    state: State,
+    params: Params,
+    *,
+    lengths: Tensor | None = None,
+    reset: Tensor | None = None,
+    reverse: bool = False,
+) -> tuple[Tensor, State]:
+    """Output (T, B, H) and final state, with BPTT by `bptt` as the derivative."""
+    output_TBH, *final_state = _Sequence.apply(  # type: ignore[no-untyped-call]
+        cell, reverse, lengths, reset, x_TBI, *state, *params
+    )
+    return output_TBH, tuple(final_state)
