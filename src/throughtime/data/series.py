@@ -1,0 +1,209 @@
+"""A set of series in flat arrays, and the way back to a frame."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from throughtime._extras import require
+from throughtime.data.clock import format_time
+from throughtime.data.frequency import Frequency
+from throughtime.errors import ArgumentError, DataError
+
+__all__ = ["FrameKind", "SeriesSet", "build_frame"]
+
+Times = NDArray[Any]
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FrameKind:
+    """What the frame was, so that the same kind comes out.
+
+    Attributes:
+        backend: the library, as narwhals names it.
+        id_dtype: narwhals type of the id column; None where there was no column.
+        time_dtype: narwhals type of the time column.
+        text_form: strftime form of dates that came as text.
+    """
+
+    backend: Any
+    id_dtype: Any = None
+    time_dtype: Any = None
+    text_form: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesSet:
+    """Many series of one frequency, one after the other in flat arrays (S series, N values in all).
+
+    Attributes:
+        ids: the S ids, in the order in which they first appeared.
+        flat_values: (N,) float64, finite.
+        flat_times: (N,) int64 or datetime64[us] (UTC instants where `frequency.time_zone` is set), ascending in each
+            series.
+        offsets: (S + 1,) int64: series i is `offsets[i]:offsets[i + 1]`.
+        frequency: the step that every series keeps, without gaps.
+        id_col, time_col, target_col: names of the columns.
+        kind: what kind of frame it came from.
+    """
+
+    ids: list[str] | list[int]
+    flat_values: Values
+    flat_times: Times
+    offsets: NDArray[np.int64]
+    frequency: Frequency
+    id_col: str
+    time_col: str
+    target_col: str
+    kind: FrameKind
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(S,) number of values in each series."""
+        return np.diff(self.offsets)
+
+    @property
+    def last_times(self) -> Times:
+        """(S,) the last stamp of each series."""
+        return np.asarray(self.flat_times[self.offsets[1:] - 1])
+
+    def values(self, index: int) -> Values:
+        """The values of one series, a view."""
+        start, end = self._span(index)
+        return self.flat_values[start:end]
+
+    def times(self, index: int) -> Times:
+        """The stamps of one series, a view."""
+        start, end = self._span(index)
+        return np.asarray(self.flat_times[start:end])
+
+    def ids_at(self, index: ArrayLike) -> NDArray[Any]:
+        """The ids of several series by number, repeats allowed: the id column of a frame to build."""
+        dtype = np.int64 if self.ids and isinstance(self.ids[0], int) else object
+        return np.asarray(np.array(self.ids, dtype=dtype)[np.asarray(index)])
+
+    def future_times(self, n: int) -> Times:
+        """(S, n): the n stamps after the end of each series."""
+        return self.frequency.future(self.last_times, n)
+
+    def subset(self, which: ArrayLike) -> "SeriesSet":
+        """Some of the series, by a mask or by their numbers."""
+        chosen = np.asarray(which)
+        numbers = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
+        return self._take(numbers, self.offsets[:-1][numbers], self.offsets[1:][numbers])
+
+    def tail(self, n: int) -> "SeriesSet":
+        """The last n values of each series (all of a series that is shorter)."""
+        _positive("tail", n, least=1)
+        return self._take(np.arange(len(self)), np.maximum(self.offsets[:-1], self.offsets[1:] - n), self.offsets[1:])
+
+    def cut(self, n: int) -> "SeriesSet":
+        """Each series without its last n values.
+
+        Raises:
+            DataError: nothing would be left of a series.
+        """
+        _positive("cut", n, least=0)
+        short = np.flatnonzero(self.lengths <= n)
+        if short.size:
+            index = int(short[0])
+            raise DataError(
+                f"SeriesSet.cut: expected more than {n} values in every series, got {int(self.lengths[index])} "
+                f"in series {self.ids[index]!r}; leave out short series or cut less"
+            )
+        return self._take(np.arange(len(self)), self.offsets[:-1], self.offsets[1:] - n)
+
+    def to_frame(self) -> Any:
+        """The series as a long frame of the kind they came from."""
+        columns = {
+            self.id_col: self.ids_at(np.repeat(np.arange(len(self)), self.lengths)),
+            self.time_col: self.flat_times,
+            self.target_col: self.flat_values,
+        }
+        return build_frame(columns, self)
+
+    def __repr__(self) -> str:
+        span = ""
+        if self.flat_times.size:
+            zone = self.frequency.time_zone
+            first, last = (format_time(time, zone) for time in (self.flat_times.min(), self.flat_times.max()))
+            span = f", {first} to {last}"
+        return f"SeriesSet({len(self)} series, {self.flat_values.size} values, freq {self.frequency.name}{span})"
+
+    def _span(self, index: int) -> tuple[int, int]:
+        number = range(len(self))[index]
+        return int(self.offsets[number]), int(self.offsets[number + 1])
+
+    def _take(self, numbers: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> "SeriesSet":
+        lengths = ends - starts
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        rows = np.repeat(starts - offsets[:-1], lengths) + np.arange(int(offsets[-1]))
+        return dataclasses.replace(
+            self,
+            ids=[self.ids[number] for number in numbers],
+            flat_values=self.flat_values[rows],
+            flat_times=self.flat_times[rows],
+            offsets=offsets,
+        )
+
+
+def build_frame(columns: Mapping[str, NDArray[Any]], like: SeriesSet) -> Any:
+    """A frame of the kind that `like` came from.
+
+    Every datetime64 column is written as the time column came (type, zone, or text in the same form); the id and the
+    time column get their own type back.
+
+    Args:
+        columns: name to (N,) array: numbers, text (object or str), int64 or datetime64[us] (UTC where there is a zone).
+
+    Raises:
+        ArgumentError: the columns differ in length.
+    """
+    nw = require("narwhals", extra="frames")
+    sizes = {name: len(values) for name, values in columns.items()}
+    if len(set(sizes.values())) != 1:
+        raise ArgumentError(f"build_frame: expected columns of one length, got {sizes}")
+    kind = like.kind
+    built = []
+    for name, values in columns.items():
+        if np.issubdtype(values.dtype, np.datetime64):
+            column = _times_column(name, values, like)
+        else:
+            dtype = nw.String if values.dtype.kind in "OU" else None
+            content = values.tolist() if dtype is not None else np.ascontiguousarray(values)
+            column = nw.new_series(name, content, dtype, backend=kind.backend)
+            wanted = {like.id_col: kind.id_dtype, like.time_col: kind.time_dtype}.get(name)
+            if wanted is not None and column.dtype != wanted and wanted not in (nw.Object, nw.Unknown):
+                column = column.cast(wanted)
+        built.append(column)
+    # narwhals' from_dict loses the zone of a pandas column on the way.
+    return built[0].to_frame().with_columns(*built[1:]).to_native()
+
+
+def _times_column(name: str, times: Times, like: SeriesSet) -> Any:
+    nw = require("narwhals", extra="frames")
+    pl = require("polars", extra="frames")
+    kind, stamps = like.kind, times.astype("datetime64[us]")
+    if kind.text_form is not None:
+        unique, rows = np.unique(stamps, return_inverse=True)
+        text = np.array(pl.Series(unique).dt.strftime(kind.text_form).to_list(), dtype=object)[rows]
+        column = nw.new_series(name, text.tolist(), nw.String, backend=kind.backend)
+        return column if kind.time_dtype == nw.String else column.cast(kind.time_dtype)
+    column = nw.new_series(name, stamps, nw.Datetime("us"), backend=kind.backend)
+    if like.frequency.time_zone is not None:
+        column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(like.frequency.time_zone)
+    if isinstance(kind.time_dtype, nw.Datetime) or kind.time_dtype == nw.Date:
+        column = column.cast(kind.time_dtype)
+    return column
+
+
+def _positive(who: str, n: int, *, least: int) -> None:
+    if n < least:
+        raise ArgumentError(f"SeriesSet.{who}: expected n of {least} or more, got {n}")

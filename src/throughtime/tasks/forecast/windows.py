@@ -1,0 +1,100 @@
+"""Windows over many series of unequal length, without copying them: index arithmetic on one flat array.
+
+Axes in names: N windows, L steps of history, K steps of the horizon.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from throughtime.data.frames import SeriesSet
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows given by their origins: history before the origin, the horizon from it on.
+
+    Attributes:
+        flat_values: all series end to end.
+        series: (N,) the series of each window.
+        series_starts: (N,) where that series begins in `flat_values`.
+        origins: (N,) the position in `flat_values` of the first value to forecast.
+        input_size: L, the longest history that a window shows; fewer where the series began later.
+        horizon: K.
+    """
+
+    flat_values: Array
+    series: Index
+    series_starts: Index
+    origins: Index
+    input_size: int
+    horizon: int
+
+    def __len__(self) -> int:
+        return len(self.origins)
+
+    def __getitem__(self, index: Index | slice) -> "Windows":
+        return Windows(
+            self.flat_values,
+            self.series[index],
+            self.series_starts[index],
+            self.origins[index],
+            self.input_size,
+            self.horizon,
+        )
+
+    @cached_property
+    def lengths(self) -> Index:
+        """(N,) how many steps of history each window has."""
+        return np.asarray(np.minimum(self.origins - self.series_starts, self.input_size))
+
+    def history(self) -> tuple[Array, NDArray[np.bool_]]:
+        """The histories (N, L), padded with zeros on the right, and where they are valid."""
+        steps = np.arange(self.input_size)
+        valid_NL = steps < self.lengths[:, None]
+        index_NL = (self.origins - self.lengths)[:, None] + steps
+        return np.where(valid_NL, self.flat_values[np.where(valid_NL, index_NL, 0)], 0.0), valid_NL
+
+    def targets(self) -> Array:
+        """The values to forecast (N, K)."""
+        return np.asarray(self.flat_values[self.origins[:, None] + np.arange(self.horizon)])
+
+
+def windows_at(series: SeriesSet, which: Index, origins: Index, input_size: int, horizon: int) -> Windows:
+    """Windows at given origins (positions within their series) of given series."""
+    starts = series.offsets[:-1][which].astype(np.int64)
+    return Windows(series.flat_values, which, starts, starts + origins, input_size, horizon)
+
+
+def end_windows(series: SeriesSet, input_size: int, horizon: int) -> Windows:
+    """One window a series with its origin just past the end: what the next forecast sees. It has no targets."""
+    which = np.arange(len(series), dtype=np.int64)
+    return windows_at(series, which, series.lengths.astype(np.int64), input_size, horizon)
+
+
+def rolling_windows(series: SeriesSet, n_windows: int, step: int, input_size: int, horizon: int) -> Windows:
+    """The last `n_windows` origins of every series, `step` apart, each with its whole horizon inside the data."""
+    which = np.repeat(np.arange(len(series), dtype=np.int64), n_windows)
+    back = np.tile(np.arange(n_windows - 1, -1, -1, dtype=np.int64) * step, len(series))
+    return windows_at(series, which, series.lengths[which].astype(np.int64) - horizon - back, input_size, horizon)
+
+
+def training_windows(
+    series: SeriesSet, input_size: int, horizon: int, *, first: Index | None = None, last: Index | None = None
+) -> Windows:
+    """Every window whose horizon lies inside [first, last) of its series (default: the whole series).
+
+    A series shorter than input_size + horizon gives one window, with all the history it has.
+    """
+    lengths = series.lengths.astype(np.int64)
+    end = (lengths if last is None else last) - horizon
+    begin = np.maximum(np.minimum(input_size, end), 0 if first is None else first)
+    counts = np.maximum(end - begin + 1, 0)
+    which = np.repeat(np.arange(len(series), dtype=np.int64), counts)
+    within = np.arange(len(which), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
+    return windows_at(series, which, begin[which] + within, input_size, horizon)
