@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 from hypothesis import settings
+from torch import Tensor
+
 from tests.oracles import batch
 from tests.oracles.layout import LAYOUTS
-from torch import Tensor
 
 # The same examples at every run and no timing: a red property test stays red.
 DETERMINISTIC = settings(derandomize=True, deadline=None, database=None, max_examples=30)

@@ -16,6 +16,7 @@ import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from tests.oracles import network
 from tests.oracles.cells import CELLS, State, Step
 from tests.oracles.layout import Array, TorchParams, gradients_to_torch, to_notes

@@ -9,6 +9,7 @@ State row l·D + d belongs to layer l, direction d. Parameters have torch's name
 from dataclasses import dataclass
 
 import numpy as np
+
 from tests.oracles import batch
 from tests.oracles.layout import Array, TorchParams
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
 from tests.oracles.cells import Weights
 
 Array = NDArray[np.float64]

@@ -13,6 +13,7 @@ the argument of g' is ŷ_t − y_t.
 """
 
 import numpy as np
+
 from tests.oracles.cells import Cell, State, Step, Vector, Weights
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from tests.helpers import as_arrays, assert_close, make_params
 from tests.oracles import deep, network
 from tests.oracles.batch import pieces_of

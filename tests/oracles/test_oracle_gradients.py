@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+
 from tests.helpers import as_arrays, assert_close, make_params
 from tests.oracles import batch, deep, network
 from tests.oracles.cells import CELLS

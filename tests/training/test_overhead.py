@@ -36,7 +36,7 @@ def ours(model, data):
 
 
 def quick_step(runs):
-    """The first decile of the times of single steps, in µs: the other work of a machine makes steps slower, not faster."""
+    """The first decile of the times of single steps, in µs: what else runs makes steps slower, not faster."""
     steps = torch.cat([torch.tensor(ends, dtype=torch.float64).diff() for ends in runs])
     return steps.quantile(0.1).item() * 1e6
 

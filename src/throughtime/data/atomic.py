@@ -83,9 +83,10 @@ def check_room(target: Path) -> None:
     probe = temporary_sibling(target)
     try:
         probe.touch(exist_ok=False)
+        probe.unlink()
     except OSError as error:
         raise DataError(
             f"{target}: expected a folder to write in, got {error.strerror} in {target.parent}; give another path"
         ) from error
-    finally:
-        probe.unlink(missing_ok=True)
+    except ValueError as error:
+        raise DataError(f"{str(target)!r}: expected a path to write to, got {error}; give another path") from error

@@ -64,8 +64,6 @@ def infer_frequency(times: Times, offsets: Offsets, time_zone: str | None, who: 
     if not np.issubdtype(times.dtype, np.datetime64):
         return Frequency(str(int(step)), "integer", int(step))
     fixed = fixed_step(int(step.astype(np.int64)))
-    if step < _DAY:
-        return _in_zone(fixed, times, time_zone)
     wall = to_wall(times, time_zone)
     wall_steps = wall[inner + 1] - wall[inner]
     wall_step = _most_common(wall_steps)
@@ -81,7 +79,11 @@ def infer_frequency(times: Times, offsets: Offsets, time_zone: str | None, who: 
         found = parse_alias("B")
     else:
         found = day_step(days, _shared_weekday(day) if days % 7 == 0 else None)
-    return _in_zone(found, times, time_zone)
+    # Every 24 hours is not every day where the clock changes: what fits more steps holds, the day where both fit.
+    candidates = [_in_zone(found, times, time_zone), _in_zone(fixed, times, time_zone)]
+    if time_zone is None:
+        return candidates[0]
+    return max(candidates, key=lambda each: int((each.shift(times[inner], 1) == times[inner + 1]).sum()))
 
 
 def check_regular(

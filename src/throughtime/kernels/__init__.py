@@ -1,7 +1,10 @@
 """Whole sequences of a cell, forward and backward.
 
-reference   the loop over the cell's step: slow and right
 dispatch    which kernel runs a layer
+reference   the loop over the cell's step: slow and right
+torch_ops   the native kernels as torch sees them
+native      the native kernels for NumPy, without torch
+_native     the extension module, built from csrc
 """
 
 __all__: list[str] = []

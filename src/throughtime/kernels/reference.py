@@ -8,7 +8,7 @@ direction starts at t = lengths[b] − 1. Nothing at a padded position, NaN incl
 reverse direction enters t − 1 with a zero state, and no gradient crosses.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -41,6 +41,9 @@ class _Borders:
                 # A border beyond the last valid step, or inside the padding, is no border.
                 inside = self.valid & torch.cat((self.valid[1:], torch.zeros_like(self.valid[:1])))
                 self.drop = self.drop & (inside if reverse else self.valid)
+        if self.valid is not None:
+            # A step that does not count runs from zeros: its product with a NaN in the state would reach the weights.
+            self.drop = ~self.valid if self.drop is None else self.drop | ~self.valid
 
     def clean(self, x_TBF: Tensor) -> Tensor:
         """x with zeros at padded positions: a product with NaN would survive a mask put on later."""
@@ -175,28 +178,42 @@ def _split(cell: Cell, rest: Any) -> tuple[State, Params]:
 
 
 def scan_gradients(
-    cell: Cell, inputs: tuple[Tensor | None, ...], d_outputs: tuple[Tensor, ...], **where: Any
+    cell: Cell,
+    inputs: tuple[Tensor | None, ...],
+    d_outputs: tuple[Tensor | None, ...],
+    *,
+    d_values: Mapping[str, Tensor | None] | None = None,
+    **where: Any,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of (x, *state, *params) as a differentiable function: `scan` again, under autograd.
 
     The inputs enter as views of themselves, so that an input computed from another one is not counted twice.
+
+    Args:
+        cell: the equations.
+        inputs: x, the initial state, the parameters.
+        d_outputs: gradients of the output and the final state, None for zeros.
+        d_values: gradients of the cell's values along time, by name.
+        where: `lengths`, `reset`, `reverse`.
     """
     with torch.enable_grad():
         views = tuple(None if p is None else p.view_as(p) for p in inputs)
         state, params = _split(cell, views[1:])
         assert views[0] is not None
-        output_TBH, final_state, _ = scan(cell, views[0], state, params, **where)
+        output_TBH, final_state, values = scan(cell, views[0], state, params, **where)
+        pairs = [*zip((output_TBH, *final_state), d_outputs, strict=True)]
+        pairs += [(getattr(values, name), d) for name, d in (d_values or {}).items()]
+        outputs = [(y, d) for y, d in pairs if d is not None and y.requires_grad]
         wanted = [v for v in views if v is not None and v.requires_grad]
-        found = iter(
-            torch.autograd.grad(
-                (output_TBH, *final_state),
-                wanted,
-                d_outputs,
-                create_graph=True,
-                allow_unused=True,
-                materialize_grads=True,
-            )
+        grads = torch.autograd.grad(
+            [y for y, _ in outputs],
+            wanted,
+            [d for _, d in outputs],
+            create_graph=True,
+            allow_unused=True,
+            materialize_grads=True,
         )
+    found = iter(grads)
     return tuple(next(found) if v is not None and v.requires_grad else None for v in views)
 
 
@@ -215,3 +232,20 @@ def run(
         cell, reverse, lengths, reset, x_TBI, *state, *params
     )
     return output_TBH, tuple(final_state)
+
+
+def step_function(cell: Cell, params: Sequence[Params]) -> Callable[[Tensor, State, Tensor | None], State]:
+    """One time step through layers with copies of these weights, without gradients; see `dispatch.step_function`."""
+    frozen = [Params(*(None if p is None else p.detach().clone() for p in layer)) for layer in params]  # type: ignore[arg-type]
+
+    @torch.no_grad()
+    def step(x_BI: Tensor, state: State, reset: Tensor | None) -> State:
+        if reset is not None:
+            state = tuple(torch.where(reset.unsqueeze(-1), s.new_zeros(()), s) for s in state)
+        layers = []
+        for index, layer in enumerate(frozen):
+            layers.append(cell.step(x_BI, tuple(s[index] for s in state), layer))
+            x_BI = layers[-1][0]
+        return tuple(torch.stack(field) for field in zip(*layers, strict=True))
+
+    return step

@@ -22,7 +22,7 @@ class Aligned(nn.Module):
     def __init__(self, recurrent: Recurrent, head: nn.Module) -> None:
         super().__init__()
         self.recurrent = recurrent
-        self.head = TimeDistributed(head)
+        self.head = TimeDistributed(head, batch_first=recurrent.batch_first)
 
     @property
     def streams(self) -> bool:

@@ -14,6 +14,8 @@ from torch.nn.utils.rnn import PackedSequence
 from throughtime.cells import CELLS, Cell, Params, State
 from throughtime.errors import ArgumentError, ArgumentTypeError
 from throughtime.kernels import dispatch
+from throughtime.nn.lengths import read_lengths
+from throughtime.nn.stepper import Stepper
 
 
 class LSTMState(NamedTuple):
@@ -68,7 +70,7 @@ class Recurrent(nn.Module):
             )
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
-        self.backend = backend
+        self._backend = backend
         self._parameter_names: list[tuple[str | None, ...]] = []
         for layer in range(num_layers):
             for direction in range(self.num_directions):
@@ -93,6 +95,16 @@ class Recurrent(nn.Module):
     def cell(self) -> Cell:
         """The equations of this layer."""
         return CELLS[self.cell_name]
+
+    @property
+    def backend(self) -> str:
+        """What runs this layer where it is now: "native" or "reference".
+
+        Raises:
+            BackendError: the backend named at construction cannot run the parameters' device or dtype.
+        """
+        weight = self.weight_ih_l0
+        return dispatch.choose(self._backend, weight.device.type, weight.dtype)
 
     @property
     def num_directions(self) -> int:
@@ -124,7 +136,8 @@ class Recurrent(nn.Module):
         """The parameters, a list for each layer and direction, as torch.nn gives them."""
         return [[getattr(self, name) for name in names if name is not None] for names in self._parameter_names]
 
-    def _params(self, index: int) -> Params:
+    def layer_params(self, index: int) -> Params:
+        """The parameters of one layer and direction, at layer * num_directions + direction."""
         names = self._parameter_names[index]
         return Params(*(None if name is None else getattr(self, name) for name in names))  # type: ignore[arg-type]
 
@@ -162,7 +175,7 @@ class Recurrent(nn.Module):
             x_TBI = x_TBI.transpose(0, 1)
         T, B, _ = x_TBI.shape
         state = self._initial_state(hx, x_TBI, batched)
-        lengths = self._check_lengths(lengths, T, B, x_TBI.device)
+        lengths = read_lengths(f"{self._who}.forward", lengths, T, B, x_TBI.device)
         reset_TB = self._check_reset(reset, T, B, batched, x_TBI.device)
 
         output_TBF, final_state = self._stack(x_TBI, state, lengths, reset_TB)
@@ -187,11 +200,11 @@ class Recurrent(nn.Module):
                     self.cell,
                     x_TBI,
                     tuple(s[index] for s in state),
-                    self._params(index),
+                    self.layer_params(index),
                     lengths=lengths,
                     reset=reset_TB,
                     reverse=direction == 1,
-                    backend=self.backend,
+                    backend=self._backend,
                 )
                 outputs.append(output_TBH)
                 finals.append(final)
@@ -213,14 +226,23 @@ class Recurrent(nn.Module):
                 f"{self._who}.step: expected a one-way layer, got bidirectional=True, whose backward direction needs "
                 "the future; build with bidirectional=False to go step by step"
             )
-        if x.dim() != 2:
+        if not isinstance(x, Tensor) or x.dim() != 2 or x.shape[1] != self.input_size:
+            got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise ArgumentError(
-                f"{self._who}.step: expected x of shape (B, {self.input_size}), got {tuple(x.shape)}; "
+                f"{self._who}.step: expected x of shape (B, {self.input_size}), got {got}; "
                 "pass one time step, or call the layer for whole sequences"
             )
         time = 1 if self.batch_first else 0
         output, state = self(x.unsqueeze(time), state, reset=None if reset is None else reset.unsqueeze(time))
         return output.squeeze(time), state
+
+    def stepper(self) -> Stepper:
+        """A handle for streaming, with the weights packed now and frozen: ``stepper(x, state) -> (output, state)``.
+
+        Raises:
+            ArgumentError: the layer is bidirectional.
+        """
+        return Stepper(self)
 
     def _check_input(self, input: Any) -> None:
         who = f"{self._who}.forward"
@@ -275,23 +297,6 @@ class Recurrent(nn.Module):
                     f"convert it with .to({x_TBI.dtype})"
                 )
         return given
-
-    def _check_lengths(self, given: Any, T: int, B: int, device: torch.device) -> Tensor | None:
-        if given is None:
-            return None
-        who = f"{self._who}.forward"
-        lengths: Tensor = torch.as_tensor(given)
-        if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
-            raise ArgumentTypeError(
-                f"{who}: expected lengths of an integer dtype, got {lengths.dtype}; pass whole numbers of time steps"
-            )
-        if tuple(lengths.shape) != (B,):
-            raise ArgumentError(
-                f"{who}: expected lengths of shape ({B},), got {tuple(lengths.shape)}; pass one length for each row"
-            )
-        lengths = lengths.to(device=device, dtype=torch.int64)
-        dispatch.check_lengths(who, lengths, T)
-        return lengths
 
     def _check_reset(self, given: Any, T: int, B: int, batched: bool, device: torch.device) -> Tensor | None:
         if given is None:

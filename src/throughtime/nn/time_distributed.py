@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from throughtime.errors import ArgumentError
+from throughtime.nn.lengths import read_lengths
 
 
 class TimeDistributed(nn.Module):
@@ -18,7 +19,8 @@ class TimeDistributed(nn.Module):
     **Shapes** input (T, B, ...), or (B, T, ...) with `batch_first`; output the same two axes, then the module's own.
     With `lengths` the module sees the valid steps only, and the output is zero past each length.
 
-    **Raises** ArgumentError: the input has no time and batch axes, or `lengths` does not fit.
+    **Raises** ArgumentError: the input has no time and batch axes, or `lengths` does not fit; ArgumentTypeError:
+    `lengths` are not whole numbers.
 
     >>> tuple(TimeDistributed(nn.Linear(3, 4))(torch.zeros(7, 2, 3)).shape)
     (7, 2, 4)
@@ -39,14 +41,10 @@ class TimeDistributed(nn.Module):
             folded: Tensor = self.module(input.flatten(0, 1))
             return folded.reshape(*input.shape[:2], *folded.shape[1:])
         time, batch = (1, 0) if self.batch_first else (0, 1)
-        lengths = torch.as_tensor(lengths, device=input.device)
-        if tuple(lengths.shape) != (input.shape[batch],):
-            raise ArgumentError(
-                f"TimeDistributed: expected lengths of shape ({input.shape[batch]},), got {tuple(lengths.shape)}; "
-                "pass one length for each row"
-            )
+        valid_lengths = read_lengths("TimeDistributed", lengths, input.shape[time], input.shape[batch], input.device)
+        assert valid_lengths is not None
         steps = torch.arange(input.shape[time], device=input.device)
-        valid = steps.unsqueeze(batch) < lengths.unsqueeze(time)
+        valid = steps.unsqueeze(batch) < valid_lengths.unsqueeze(time)
         found: Tensor = self.module(input[valid])
         output = found.new_zeros((*input.shape[:2], *found.shape[1:]))
         return output.masked_scatter(valid.reshape(valid.shape + (1,) * (found.dim() - 1)), found)

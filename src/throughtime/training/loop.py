@@ -188,6 +188,7 @@ class _Training:
 
     def _step(self, epoch: int, step: int, indices: torch.Tensor) -> tuple[StepRecord, float]:
         rate = self.schedule.rate(self.steps)
+        self.optimizer.zero_grad()
         loss, weight = weigh(self.loss(self.model, self.train_data.batch(indices)), len(indices))
         value = loss.item()
         if not math.isfinite(value):
@@ -197,7 +198,6 @@ class _Training:
                 "loss: expected a scalar that depends on the model's parameters, got one without a gradient; "
                 "compute it from model(...) without detach() or no_grad()"
             )
-        self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm, clipped = clip_by_norm(gradients_of(self.parameters), self.config.clip_norm)
         if not math.isfinite(norm):

@@ -30,7 +30,7 @@ def seasonal_naive(windows: Windows, season_length: int) -> Array:
 
 @dataclass(frozen=True)
 class LinearAutoregression:
-    """y_{t+k} − y_t, for every k, as a linear function of y_{t−p} − y_t and a constant, in units of the window's scale.
+    """Every step of the horizon as a linear function of the last P values and a constant, in scaled units.
 
     The least-squares solution itself (LAPACK's, by singular values), not a gradient descent towards it.
     """
@@ -39,29 +39,28 @@ class LinearAutoregression:
     bias: Array  # (K,)
 
     @classmethod
-    def fit(cls, windows: Windows, scale_N: Array) -> "LinearAutoregression":
+    def fit(cls, windows: Windows, level_N: Array, scale_N: Array) -> "LinearAutoregression":
         """Fit on the windows with a full history; P is cut so that four windows stand against each coefficient."""
-        full = windows.lengths >= windows.input_size
-        windows, scale_N = (windows[np.flatnonzero(full)], scale_N[full]) if full.any() else (windows, scale_N)
-        if len(windows) > _MOST_WINDOWS:
-            keep = np.linspace(0, len(windows) - 1, _MOST_WINDOWS).astype(np.int64)
-            windows, scale_N = windows[keep], scale_N[keep]
-        P = max(0, min(windows.input_size, len(windows) // 4) - 1)
-        lags_NP = _lags(windows, P) / scale_N[:, None]
-        target_NK = (windows.targets() - naive(windows)) / scale_N[:, None]
+        keep = np.flatnonzero(windows.lengths >= windows.input_size)
+        if not len(keep):
+            keep = np.arange(len(windows))
+        if len(keep) > _MOST_WINDOWS:
+            keep = keep[np.linspace(0, len(keep) - 1, _MOST_WINDOWS).astype(np.int64)]
+        windows, level_N1, scale_N1 = windows[keep], level_N[keep, None], scale_N[keep, None]
+        P = max(1, min(windows.input_size, len(windows) // 4 - 1))
+        lags_NP = (_lags(windows, P) - level_N1) / scale_N1
+        target_NK = (windows.targets() - level_N1) / scale_N1
         design = np.concatenate((lags_NP, np.ones((len(windows), 1))), axis=1)
         solution, *_ = np.linalg.lstsq(design, target_NK, rcond=None)
         return cls(weight=np.asarray(solution[:-1]), bias=np.asarray(solution[-1]))
 
-    def predict(self, windows: Windows, scale_N: Array) -> Array:
+    def predict(self, windows: Windows, level_N: Array, scale_N: Array) -> Array:
         """The forecast (N, K)."""
-        lags_NP = _lags(windows, len(self.weight)) / scale_N[:, None]
-        return naive(windows) + (lags_NP @ self.weight + self.bias) * scale_N[:, None]
+        lags_NP = (_lags(windows, len(self.weight)) - level_N[:, None]) / scale_N[:, None]
+        return (lags_NP @ self.weight + self.bias) * scale_N[:, None] + level_N[:, None]
 
 
 def _lags(windows: Windows, P: int) -> Array:
-    """The P values before the last one, less the last one: (N, P); a young series repeats its first value."""
-    position_NP = windows.origins[:, None] - 1 - np.arange(P, 0, -1)
-    position_NP = np.maximum(position_NP, windows.series_starts[:, None])
-    lags_NP: Array = windows.flat_values[position_NP] - windows.flat_values[windows.origins - 1][:, None]
-    return lags_NP
+    """The last P values: (N, P), oldest first; a young series repeats its first value."""
+    position_NP = np.maximum(windows.origins[:, None] - np.arange(P, 0, -1), windows.series_starts[:, None])
+    return np.asarray(windows.flat_values[position_NP])

@@ -1,6 +1,7 @@
 """The forecaster: series in, the next values of each out."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +16,7 @@ from throughtime.tasks.forecast import plan, stored
 from throughtime.tasks.forecast.baselines import LinearAutoregression, naive, seasonal_naive
 from throughtime.tasks.forecast.batches import WindowSource, forecast
 from throughtime.tasks.forecast.evaluation import MODEL, Evaluation, evaluate
-from throughtime.tasks.forecast.scaling import SCALINGS, Scaler, fit_scaler
+from throughtime.tasks.forecast.scaling import SCALINGS, fit_scaler
 from throughtime.tasks.forecast.strategies import ANCHORS, STRATEGIES, Batch, Strategy, build
 from throughtime.tasks.forecast.windows import Windows, end_windows, rolling_windows
 from throughtime.training import Callback, TrainingConfig, TrainingResult, train
@@ -118,8 +119,8 @@ class Forecaster(Estimator):
 
         Args:
             df: the training frame.
-            validation: a frame of other series, or of later points of the same ones; None holds out the end of each
-                series, or whole series where these are shorter than three windows.
+            validation: a frame to validate on, every window inside it, whatever its series are called; None holds out
+                the end of each series, or whole series where these are shorter than three windows.
             callbacks: told of every step and epoch (`throughtime.training.Callback`).
 
         Raises:
@@ -154,8 +155,9 @@ class Forecaster(Estimator):
         self.input_size_, self.season_length_, self.frequency_ = input_size, season_length, series.frequency
         self.validation_ = split.how
         self.history_: TrainingResult = result
-        self.linear_ = LinearAutoregression.fit(split.training, scaler.apply(split.training)[1])
-        self.series_ = series.tail(max(input_size, season_length))
+        self.linear_ = LinearAutoregression.fit(split.training, *scaler.apply(split.training))
+        # `series` scales by all that came since a series began; the others need the last window alone.
+        self.series_ = series if scaler.kind == "series" else series.tail(max(input_size, season_length))
         self.metrics_ = {
             "validation_loss": result.best_loss,
             "best_epoch": result.best_epoch,
@@ -201,12 +203,12 @@ class Forecaster(Estimator):
         self._check_fitted("evaluate")
         series = self._read(df, "Forecaster.evaluate", self.frequency_)
         windows = self._rolling(series, n_windows, step_size, "Forecaster.evaluate")
-        scale_N = self.scaler_.apply(windows)[1]
         forecasts = {MODEL: forecast(self.model_, windows, self.scaler_), "naive": naive(windows)}
         if self.season_length_ > 1:
             forecasts["seasonal naive"] = seasonal_naive(windows, self.season_length_)
-        forecasts["linear"] = self.linear_.predict(windows, scale_N)
-        frame = self._forecast_frame(series, windows, {n.replace(" ", "_"): f for n, f in forecasts.items()})
+        forecasts["linear"] = self.linear_.predict(windows, *self.scaler_.apply(windows))
+        names = {MODEL: "forecast", "seasonal naive": "seasonal_naive"}
+        frame = self._forecast_frame(series, windows, {names.get(n, n): f for n, f in forecasts.items()})
         return evaluate(
             windows,
             forecasts,
@@ -294,7 +296,17 @@ class Forecaster(Estimator):
             ("season_length", True),
         ):
             check_count("Forecaster", name, getattr(self, name), optional=optional)
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
+        dropout: Any = self.dropout
+        if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0.0 <= float(dropout) < 1.0:
+            raise ArgumentError(
+                f"Forecaster: expected dropout to be a number in [0, 1), got {dropout!r}; pass one, 0 for none"
+            )
+        if float(dropout) > 0.0 and self.num_layers == 1:
+            raise ArgumentError(
+                f"Forecaster: expected dropout to be 0 where num_layers is 1, since it lies between layers, got "
+                f"{dropout!r}; pass dropout=0 or num_layers=2"
+            )
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer) or not 0 <= self.seed < 2**63:
             raise ArgumentError(f"Forecaster: expected seed to be a whole number from 0, got {self.seed!r}; pass one")
 
     def _training_config(self, n_windows: int) -> TrainingConfig:
@@ -363,11 +375,14 @@ class Forecaster(Estimator):
         until = np.zeros(len(series), dtype=np.int64)  # how far into each series training reached
         for i, name in enumerate(series.ids):
             if name in trained:
-                last_time = self.series_.last_times[trained[name]]
-                at = int(np.searchsorted(series.times(i), last_time))
-                # Series of another data set may have the same name; they do not have the same values.
-                if at < series.lengths[i] and series.values(i)[at] == self.series_.values(trained[name])[-1]:
-                    until[i] = at + 1
+                known = trained[name]
+                times, known_times = series.times(i), self.series_.times(known)
+                _, mine, theirs = np.intersect1d(times, known_times, assume_unique=True, return_indices=True)
+                same = series.values(i)[mine] == self.series_.values(known)[theirs]
+                # Series of another data set may have the same name; they do not have the same values. Where none of
+                # the training values kept can be compared, the name and the time speak.
+                if not len(same) or np.mean(same) > 0.5:
+                    until[i] = np.searchsorted(times, known_times[-1], side="right")
         return int(np.sum(windows.origins - windows.series_starts < until[windows.series]))
 
     def _forecast_frame(self, series: SeriesSet, windows: Windows, forecasts: Mapping[str, NDArray[np.float64]]) -> Any:
@@ -400,17 +415,24 @@ class Forecaster(Estimator):
 
     def _from_folder(self, tensors: Mapping[str, np.ndarray], extra: Mapping[str, Any]) -> None:
         self._check_parameters()
+        stored.check_tensors(tensors, self.num_layers)
         fitted = extra["fitted"]
-        self.scaler_ = Scaler(**extra["scaling"])
-        self.metrics_ = dict(extra["metrics"])
-        self.anchor_, self.validation_ = str(fitted["anchor"]), str(fitted["validation"])
-        self.input_size_, self.season_length_ = int(fitted["input_size"]), int(fitted["season_length"])
-        self.n_series_, self.n_points_, self.n_windows_ = fitted["n_series"], fitted["n_points"], fitted["n_windows"]
+        self.scaler_ = stored.scaler_from(extra["scaling"])
+        self.metrics_ = {name: extra["metrics"][name] for name in ("validation_loss", "best_epoch", "epochs")}
+        self.anchor_ = stored.choice_from(fitted, "anchor", ANCHORS)
+        self.validation_ = str(fitted["validation"])
+        self.input_size_, self.season_length_ = (stored.count_from(fitted, n) for n in ("input_size", "season_length"))
+        self.n_series_, self.n_points_, self.n_windows_ = (
+            stored.count_from(fitted, n) for n in ("n_series", "n_points", "n_windows")
+        )
         self.history_ = stored.history_from_json(fitted["training"])
-        self.linear_ = LinearAutoregression(tensors["linear.weight"], tensors["linear.bias"])
+        self.linear_ = stored.linear_from(tensors, self.horizon, self.input_size_)
         self.series_ = stored.series_from(tensors, extra["series"])
         self.frequency_ = self.series_.frequency
-        model = self._build(self.anchor_, self.season_length_)
+        with torch.device("meta"):  # shapes alone, so that no size in a damaged folder takes memory
+            stored.check_model(self._build(self.anchor_, self.season_length_), tensors)
+        with torch.random.fork_rng(devices=[]):
+            model = self._build(self.anchor_, self.season_length_)
         load_module_tensors(model, tensors)
         self.model_ = model.eval()
 

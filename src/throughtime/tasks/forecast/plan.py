@@ -83,29 +83,23 @@ def split(series: SeriesSet, input_size: int, horizon: int, seed: int) -> Split:
 
 
 def given_validation(series: SeriesSet, validation: SeriesSet, input_size: int, horizon: int, who: str) -> Split:
-    """Validation by a frame of its own: other series, or later points of the same ones.
+    """Validation on every window inside a frame of its own.
 
     Raises:
-        DataError: the frame has a series of the training data that does not continue it.
+        DataError: none of the frame's series is long enough for a window.
     """
-    check_long_enough(validation, 1, who)
-    training = training_windows(series, input_size, horizon)
-    both = set(series.ids) & set(validation.ids)
-    if both:
-        own = {name: i for i, name in enumerate(series.ids)}
-        for i, name in enumerate(validation.ids):
-            if name in own and not validation.times(i)[0] > series.last_times[own[name]]:
-                raise DataError(
-                    f"{who}: expected validation to continue series {name!r} after {series.last_times[own[name]]}, got "
-                    f"{validation.times(i)[0]}; give later points, or series with other names"
-                )
-    windows = training_windows(validation, input_size, horizon)
-    if not len(windows) or int(validation.lengths.max()) < horizon + MIN_HISTORY:
+    longest = int(validation.lengths.max())
+    if longest < horizon + MIN_HISTORY:
         raise DataError(
-            f"{who}: expected validation series of at least {horizon + MIN_HISTORY} points for horizon {horizon}, got "
-            f"{int(validation.lengths.max())}; give longer ones"
+            f"{who}: expected series of at least {horizon + MIN_HISTORY} points for horizon {horizon}, got at most "
+            f"{longest}; give longer ones"
         )
-    return Split(training, windows, f"the given frame: {len(validation)} series")
+    usable = validation.subset(validation.lengths >= horizon + MIN_HISTORY)
+    return Split(
+        training_windows(series, input_size, horizon),
+        training_windows(usable, input_size, horizon),
+        f"the given frame: {len(usable)} series",
+    )
 
 
 def choose_anchor(windows: Windows, scaler: Scaler, season_length: int) -> str:

@@ -3,7 +3,7 @@
 Axes in names: N windows, L steps of history.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,16 +36,21 @@ class Scaler(NamedTuple):
         if self.kind == "global":
             return np.full(N, self.level), np.full(N, self.scale)
         level, deviation = moments(windows) if self.kind == "window" else _series_moments(windows)
-        # A deviation at rounding level is a constant history, whose own scale means nothing.
-        constant = deviation <= 1e-9 * np.abs(level) + 1e-300
-        return level, np.where(constant, self.scale, deviation)
+        # A constant history has no scale of its own.
+        return level, np.where(_constant(level, deviation), self.scale, deviation)
+
+
+def _constant(level: Any, deviation: Any) -> Any:
+    """Where a deviation is at rounding level."""
+    return deviation <= 1e-12 * np.abs(level) + 1e-300
 
 
 def moments(windows: Windows) -> tuple[Array, Array]:
     """Mean and standard deviation of each window's history, both (N,)."""
     history_NL, valid_NL = windows.history()
     count = valid_NL.sum(1)
-    level = history_NL.sum(1, where=valid_NL) / count
+    # Around the first value, so that a constant history has that value as its level, to the last bit.
+    level = history_NL[:, 0] + np.where(valid_NL, history_NL - history_NL[:, :1], 0.0).sum(1) / count
     centred = np.where(valid_NL, history_NL - level[:, None], 0.0)
     return level, np.sqrt((centred**2).sum(1) / count)
 
@@ -73,12 +78,15 @@ def fit_scaler(kind: str, windows: Windows) -> Scaler:
     stay within a factor of four (10th to 90th percentile): then the level of a window is news, and `global` keeps it.
     """
     level_N, deviation_N = moments(windows)
-    spread, within = float(np.std(level_N)), float(np.sqrt(np.mean(deviation_N**2)))
+    deviation_N = np.where(_constant(level_N, deviation_N), 0.0, deviation_N)
+    level = float(level_N[0] + np.mean(level_N - level_N[0]))
+    spread, within = float(np.std(level_N - level)), float(np.sqrt(np.mean(deviation_N**2)))
     # The largest magnitude keeps the stand-in positive where every history is constant.
     stand_in = float(np.median(deviation_N)) or float(np.abs(level_N).max()) or 1.0
     if kind == "auto":
         low, high = np.quantile(deviation_N, (0.1, 0.9))
         kind = "global" if spread < 0.75 * within and high <= 4 * low else "window"
     if kind == "global":
-        return Scaler(kind, float(np.mean(level_N)), float(np.hypot(spread, within)) or stand_in)
+        scale = float(np.hypot(spread, within))
+        return Scaler(kind, level, stand_in if _constant(level, scale) else scale)
     return Scaler(kind, 0.0, 1.0 if kind == "none" else stand_in)

@@ -93,7 +93,8 @@ def training_windows(
     """
     lengths = series.lengths.astype(np.int64)
     end = (lengths if last is None else last) - horizon
-    begin = np.maximum(np.minimum(input_size, end), 0 if first is None else first)
+    # A window shows at least one value.
+    begin = np.maximum(np.minimum(input_size, end), 1 if first is None else np.maximum(first, 1))
     counts = np.maximum(end - begin + 1, 0)
     which = np.repeat(np.arange(len(series), dtype=np.int64), counts)
     within = np.arange(len(which), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -1,0 +1,213 @@
+// The extension module: addresses, shapes and strides in, kernels run without the GIL. Checks that need only shapes and
+// types are Python's (throughtime/kernels/native.py); checks that need values are here.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <stdexcept>
+#include <string>
+
+#include "dispatch.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace throughtime {
+namespace {
+
+using Address = std::uintptr_t;
+
+template <class T>
+T* at(Address address) {
+    return reinterpret_cast<T*>(address);
+}
+
+CellId cell_id(int cell) {
+    if (cell < 0 || cell >= cell_count) {
+        throw std::invalid_argument("cell: expected 0 to " + std::to_string(cell_count - 1) + ", got " + std::to_string(cell));
+    }
+    return static_cast<CellId>(cell);
+}
+
+// Calls body with a zero of the C++ type that a dtype code stands for.
+template <class Body>
+auto with_dtype(int dtype, Body body) {
+    if (dtype == 0) return body(float{});
+    if (dtype == 1) return body(double{});
+    throw std::invalid_argument("dtype: expected 0 (float32) or 1 (float64), got " + std::to_string(dtype));
+}
+
+struct InputAddresses {
+    Index T, B, I, H;
+    Address x;
+    Index x_t, x_b;
+    Address h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch, lengths, reset;
+    Index reset_t, reset_b;
+    bool reverse;
+    int threads;
+};
+
+template <class T>
+void fill(Inputs<T>& in, const InputAddresses& a) {
+    in.T_ = a.T;
+    in.B = a.B;
+    in.I = a.I;
+    in.H = a.H;
+    in.x = at<const T>(a.x);
+    in.x_t = a.x_t;
+    in.x_b = a.x_b;
+    in.h0 = at<const T>(a.h0);
+    in.c0 = at<const T>(a.c0);
+    in.weight_ih = at<const T>(a.weight_ih);
+    in.weight_hh = at<const T>(a.weight_hh);
+    in.bias_ih = at<const T>(a.bias_ih);
+    in.bias_hh = at<const T>(a.bias_hh);
+    in.weight_ch = at<const T>(a.weight_ch);
+    in.lengths = at<const int64_t>(a.lengths);
+    in.reset = at<const uint8_t>(a.reset);
+    in.reset_t = a.reset_t;
+    in.reset_b = a.reset_b;
+    in.reverse = a.reverse;
+    in.threads = a.threads;
+}
+
+void sequence_forward(int cell, int dtype, Index T, Index B, Index I, Index H, Address x, Index x_t, Index x_b, Address h0,
+                      Address c0, Address weight_ih, Address weight_hh, Address bias_ih, Address bias_hh, Address weight_ch,
+                      Address lengths, Address reset, Index reset_t, Index reset_b, bool reverse, int threads, Address y,
+                      Index y_t, Index y_b, Address h_n, Address c_n, Address saved, Address c_seq) {
+    const int id = static_cast<int>(cell_id(cell));
+    const InputAddresses inputs{T,       B,       I,         H,       x,     x_t,     x_b,     h0,      c0,     weight_ih,
+                                weight_hh, bias_ih, bias_hh, weight_ch, lengths, reset, reset_t, reset_b, reverse, threads};
+    with_dtype(dtype, [&](auto zero) {
+        using Real = decltype(zero);
+        ForwardCall<Real> call{};
+        fill(call, inputs);
+        call.y = at<Real>(y);
+        call.y_t = y_t;
+        call.y_b = y_b;
+        call.h_n = at<Real>(h_n);
+        call.c_n = at<Real>(c_n);
+        call.saved = at<Real>(saved);
+        call.c_seq = at<Real>(c_seq);
+        const nb::gil_scoped_release released;
+        kernels<Real>().forward[id](call);
+    });
+}
+
+void sequence_backward(int cell, int dtype, Index T, Index B, Index I, Index H, Address x, Index x_t, Index x_b, Address h0,
+                       Address c0, Address weight_ih, Address weight_hh, Address weight_ch, Address lengths, Address reset,
+                       Index reset_t, Index reset_b, bool reverse, int threads, Address y, Index y_t, Index y_b,
+                       Address saved, Address c_seq, Address dy, Index dy_t, Index dy_b, Address dh_n, Address dc_n,
+                       Address dc_seq, Address dx, Index dx_t, Index dx_b, Address dh0, Address dc0, Address dweight_ih,
+                       Address dweight_hh, Address dbias_ih, Address dbias_hh, Address dweight_ch, Address dh_square,
+                       Address dc_square, Address saturated, double margin, Address first_bad) {
+    const int id = static_cast<int>(cell_id(cell));
+    const InputAddresses inputs{T,         B, I, H,         x,       x_t,   x_b,     h0,      c0,      weight_ih,
+                                weight_hh, 0, 0, weight_ch, lengths, reset, reset_t, reset_b, reverse, threads};
+    with_dtype(dtype, [&](auto zero) {
+        using Real = decltype(zero);
+        BackwardCall<Real> call{};
+        fill(call, inputs);
+        call.y = at<const Real>(y);
+        call.y_t = y_t;
+        call.y_b = y_b;
+        call.saved = at<const Real>(saved);
+        call.c_seq = at<const Real>(c_seq);
+        call.dy = at<const Real>(dy);
+        call.dy_t = dy_t;
+        call.dy_b = dy_b;
+        call.dh_n = at<const Real>(dh_n);
+        call.dc_n = at<const Real>(dc_n);
+        call.dc_seq = at<const Real>(dc_seq);
+        call.dx = at<Real>(dx);
+        call.dx_t = dx_t;
+        call.dx_b = dx_b;
+        call.dh0 = at<Real>(dh0);
+        call.dc0 = at<Real>(dc0);
+        call.dweight_ih = at<Real>(dweight_ih);
+        call.dweight_hh = at<Real>(dweight_hh);
+        call.dbias_ih = at<Real>(dbias_ih);
+        call.dbias_hh = at<Real>(dbias_hh);
+        call.dweight_ch = at<Real>(dweight_ch);
+        call.health = {at<double>(dh_square), at<double>(dc_square), at<int32_t>(saturated), margin, at<int64_t>(first_bad)};
+        const nb::gil_scoped_release released;
+        kernels<Real>().backward[id](call);
+    });
+}
+
+// A Stepper of either dtype behind one Python class.
+class AnyStepper {
+public:
+    // layers: tuples (I, H, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch), addresses 0 where there is none.
+    AnyStepper(int cell, int dtype, const nb::list& layers) : dtype_(dtype) {
+        with_dtype(dtype, [&](auto zero) {
+            using Real = decltype(zero);
+            std::vector<Inputs<Real>> inputs;
+            for (nb::handle item : layers) {
+                const auto layer = nb::cast<nb::tuple>(item);
+                if (layer.size() != 7) {
+                    throw std::invalid_argument("Stepper: expected layers of 7 numbers, got " + std::to_string(layer.size()));
+                }
+                const auto address = [&](int i) { return nb::cast<Address>(layer[i]); };
+                Inputs<Real> in{};
+                in.I = nb::cast<Index>(layer[0]);
+                in.H = nb::cast<Index>(layer[1]);
+                in.weight_ih = at<const Real>(address(2));
+                in.weight_hh = at<const Real>(address(3));
+                in.bias_ih = at<const Real>(address(4));
+                in.bias_hh = at<const Real>(address(5));
+                in.weight_ch = at<const Real>(address(6));
+                inputs.push_back(in);
+            }
+            pick<Real>() = std::make_unique<Stepper<Real>>(cell_id(cell), inputs);
+        });
+    }
+
+    void step(Address x, Address h, Address c, Address h_out, Address c_out, Index B, Address reset) {
+        // Microseconds of work: releasing the GIL would cost a good part of them.
+        with_dtype(dtype_, [&](auto zero) {
+            using Real = decltype(zero);
+            pick<Real>()->step(at<const Real>(x), at<const Real>(h), at<const Real>(c), at<Real>(h_out), at<Real>(c_out), B,
+                               at<const uint8_t>(reset));
+        });
+    }
+
+private:
+    template <class T>
+    std::unique_ptr<Stepper<T>>& pick() {
+        if constexpr (sizeof(T) == sizeof(float)) {
+            return float32_;
+        } else {
+            return float64_;
+        }
+    }
+
+    int dtype_;
+    std::unique_ptr<Stepper<float>> float32_;
+    std::unique_ptr<Stepper<double>> float64_;
+};
+
+}  // namespace
+}  // namespace throughtime
+
+NB_MODULE(_native, m) {
+    using namespace throughtime;
+    m.doc() = "Fused recurrent kernels. Pointers are addresses as integers, 0 for none; strides count elements.";
+    m.def("instruction_set", &instruction_set, "Name of the instruction set whose kernels run.");
+    m.def("instruction_sets", &instruction_sets, "Names that this processor and build can run, best first.");
+    m.def("set_instruction_set", &set_instruction_set, "name"_a, "Chooses the kernels to run, for tests.");
+    m.def("saved_width", [](int cell, Index hidden) { return saved_width(cell_id(cell), hidden); }, "cell"_a, "hidden_size"_a,
+          "Values of `saved` for each (time, row).");
+    m.def("sequence_forward_raw", &sequence_forward, "cell"_a, "dtype"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "x_t"_a, "x_b"_a,
+          "h0"_a, "c0"_a, "weight_ih"_a, "weight_hh"_a, "bias_ih"_a, "bias_hh"_a, "weight_ch"_a, "lengths"_a, "reset"_a,
+          "reset_t"_a, "reset_b"_a, "reverse"_a, "threads"_a, "y"_a, "y_t"_a, "y_b"_a, "h_n"_a, "c_n"_a, "saved"_a, "c_seq"_a);
+    m.def("sequence_backward_raw", &sequence_backward, "cell"_a, "dtype"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "x_t"_a,
+          "x_b"_a, "h0"_a, "c0"_a, "weight_ih"_a, "weight_hh"_a, "weight_ch"_a, "lengths"_a, "reset"_a, "reset_t"_a,
+          "reset_b"_a, "reverse"_a, "threads"_a, "y"_a, "y_t"_a, "y_b"_a, "saved"_a, "c_seq"_a, "dy"_a, "dy_t"_a, "dy_b"_a,
+          "dh_n"_a, "dc_n"_a, "dc_seq"_a, "dx"_a, "dx_t"_a, "dx_b"_a, "dh0"_a, "dc0"_a, "dweight_ih"_a, "dweight_hh"_a,
+          "dbias_ih"_a, "dbias_hh"_a, "dweight_ch"_a, "dh_square"_a = 0, "dc_square"_a = 0, "saturated"_a = 0,
+          "margin"_a = 0.0, "first_bad"_a = 0);
+    nb::class_<AnyStepper>(m, "Stepper", "Layers packed once, one time step a call, on the calling thread.")
+        .def(nb::init<int, int, nb::list>(), "cell"_a, "dtype"_a, "layers"_a)
+        .def("step", &AnyStepper::step, "x"_a, "h"_a, "c"_a, "h_out"_a, "c_out"_a, "B"_a, "reset"_a);
+}

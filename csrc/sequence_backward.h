@@ -1,0 +1,460 @@
+// A whole sequence backward: one layer, one direction.
+//
+// From the last step to the first: pointwise gradients of a step (dgates), then dh of the step before, dgates W_hh.
+// Time goes in chunks; after a chunk's steps its dgates give dx, and the sums for the weights, as single products.
+#pragma once
+
+#include "arena.h"
+#include "health.h"
+#include "pool.h"
+#include "products.h"
+#include "rows.h"
+#include "weight_gradient.h"
+
+namespace throughtime::THROUGHTIME_ISA {
+
+template <class Cell, class T>
+class SequenceBackward {
+public:
+    static void run(const BackwardCall<T>& call) {
+        Arena arena;
+        const Schedule schedule(call.T_, call.B, call.lengths, arena);
+        const double work = 2.0 * double(schedule.valid) * Cell::gates * double(call.H) * double(call.I + call.H);
+        const Index V = vectors<T>(call.H);
+        Lease lease(useful_threads(call.threads, work, schedule, V));
+        // The norms of the diagnostics run over all units of a row: one member has to see them.
+        const Index group = wants_health(call.health) ? V + 1 : transposed_units;
+        const Division division(schedule, V, group, lease.size(), arena);
+        SequenceBackward run(call, schedule, division, arena);
+        lease.run([](void* self, int member, Team& team) { static_cast<SequenceBackward*>(self)->work(member, team); },
+                  &run);
+    }
+
+private:
+    static constexpr Index W = lanes<T>;
+    static constexpr int slots = slot_count<Cell>;
+    static constexpr int transposed_units = 4;  // output vectors of dgates W at a time: 4 accumulators a row
+    static constexpr Product x_product = Cell::x_product;
+    static constexpr Product product0 = Cell::h_products[0];
+    static constexpr Product product1 = Cell::h_products[h_product_count<Cell> - 1];
+
+    using GradientX = WeightGradient<T, slots, x_product.first, x_product.count, x_product.units>;
+    using Gradient0 = WeightGradient<T, slots, product0.first, product0.count, product0.units>;
+    using Gradient1 = WeightGradient<T, slots, product1.first, product1.count, product1.units>;
+
+    // What one (step, row) pair reads and writes; null pointers stand for zeros, or for "not wanted".
+    struct Pair {
+        const T *x, *h_prev, *c_prev, *h, *c, *dy, *dc_seq, *saved;
+        T* dx;
+        Index position, time, state;  // state: offset of the row in dh_ and dc_
+        bool border;
+    };
+    struct Member {
+        Pair* pairs;             // pairs: [capacity] all of a chunk's, at offset[s] + position
+        Index* offset;           // offset: [capacity] of the chunk's steps
+        const T** rows;          // rows: [capacity] left rows of a product
+        Index* mine;             // mine: [capacity] the pairs of the member's share
+        T* scratch;              // packed columns, or a tile of dx
+        Index x0, x1, a0, a1, b0, b1;  // tiles of the weight gradients
+    };
+
+    const BackwardCall<T>& call_;
+    const Schedule& schedule_;
+    const Division& division_;
+    const Rows<T> rows_;
+    const HealthNotes<Cell, T> notes_;
+    const Index H_, I_, V_, width_;
+    const bool wants_ih_, wants_hh_, wants_sums_;  // dW_ih, dW_hh, and any of the bias and peephole gradients
+    Index capacity_;    // pairs of a chunk
+    T* transposed_ih_;  // [vectors(I)][x count * H][lane]
+    T* transposed_hh_[2];
+    T* peephole_;
+    T *dh_, *dc_, *drh_;  // [B, width] by position
+    T* rh_;               // [capacity, width] r h of a chunk's pairs, for cells with two products
+    Dgates<T> dgates_;
+    GradientX gradient_x_;
+    Gradient0 gradient_0_;
+    Gradient1 gradient_1_;
+    T* slot_sums_;      // slot_sums_: [V, slots, lane] bias gradients
+    T* peephole_sums_;  // peephole_sums_: [V, 3, lane]
+    Member* member_;
+
+    SequenceBackward(const BackwardCall<T>& call, const Schedule& schedule, const Division& division, Arena& arena)
+        : call_(call), schedule_(schedule), division_(division), rows_{call, schedule},
+          notes_{call.health, call.T_, call.B, call.H}, H_(call.H), I_(call.I),
+          V_(vectors<T>(call.H)), width_(V_ * W), wants_ih_(call.dweight_ih != nullptr),
+          wants_hh_(call.dweight_hh != nullptr),
+          wants_sums_(call.dbias_ih != nullptr || call.dbias_hh != nullptr || call.dweight_ch != nullptr) {
+        // A chunk's dgates should stay in the caches from the steps to the sums; many pairs make good sums.
+        constexpr Index bytes = 512 * 1024;
+        Index pairs = bytes / (V_ * slots * W * Index(sizeof(T)) + 1);
+        pairs = pairs < 128 ? 128 : pairs > pairs_per_block ? pairs_per_block : pairs;
+        capacity_ = pairs > call.B ? pairs : call.B;
+        transposed_ih_ = call.dx != nullptr ? arena.get<T>(vectors<T>(I_) * W * x_product.count * H_) : nullptr;
+        for (int p = 0; p < h_product_count<Cell>; ++p) {
+            transposed_hh_[p] = arena.get<T>(width_ * Cell::h_products[p].count * H_);
+        }
+        peephole_ = arena.get<T>(Cell::peepholes > 0 ? width_ * 3 : 0);
+        for (T** state : {&dh_, &dc_, &drh_}) *state = arena.get<T>(call.B * width_);
+        rh_ = arena.get<T>(Cell::two_products ? capacity_ * width_ : 0);
+        // One vector more a unit vector: power-of-two strides would crowd a few cache sets.
+        dgates_ = {nullptr, (capacity_ * slots + 1) * W};
+        dgates_.data = arena.get<T>(V_ * dgates_.vector_stride);
+        if (wants_ih_) gradient_x_.allocate(I_, V_, arena);
+        if (wants_hh_) {
+            gradient_0_.allocate(H_, V_, arena);
+            if (Cell::two_products) gradient_1_.allocate(H_, V_, arena);
+        }
+        slot_sums_ = arena.get<T>(V_ * slots * W);
+        peephole_sums_ = arena.get<T>(V_ * 3 * W);
+        member_ = arena.get<Member>(division.members);
+        for (int m = 0; m < division.members; ++m) allocate(member_[m], m, arena);
+    }
+
+    void allocate(Member& mine, int m, Arena& arena) {
+        mine.pairs = arena.get<Pair>(capacity_);
+        mine.offset = arena.get<Index>(capacity_ + 1);
+        mine.rows = arena.get<const T*>(capacity_);
+        mine.mine = arena.get<Index>(capacity_);
+        const auto split = [&](Index tiles, Index& t0, Index& t1) {
+            t0 = tiles * m / division_.members;
+            t1 = tiles * (m + 1) / division_.members;
+        };
+        mine.x0 = mine.x1 = mine.a0 = mine.a1 = mine.b0 = mine.b1 = 0;
+        Index scratch = tile_rows(transposed_units) * 2 * transposed_units * W;
+        const auto enough = [&](Index size) { scratch = size > scratch ? size : scratch; };
+        if (wants_ih_) {
+            split(gradient_x_.tiles(), mine.x0, mine.x1);
+            enough(GradientX::scratch(mine.x1 - mine.x0));
+        }
+        if (wants_hh_) {
+            split(gradient_0_.tiles(), mine.a0, mine.a1);
+            enough(Gradient0::scratch(mine.a1 - mine.a0));
+            if (Cell::two_products) {
+                split(gradient_1_.tiles(), mine.b0, mine.b1);
+                enough(Gradient1::scratch(mine.b1 - mine.b0));
+            }
+        }
+        mine.scratch = arena.get<T>(scratch);
+    }
+
+    void work(int m, Team& team) {
+        const Share& share = division_.share[m];
+        const Member& mine = member_[m];
+        const Index v0 = V_ * m / team.size(), v1 = V_ * (m + 1) / team.size();
+        pack(m, team.size(), v0, v1);
+        start(share);
+        team.barrier();
+        for (Index end = schedule_.steps, first; end > 0; end = first) {
+            Index count = 0;
+            for (first = end; first > 0 && (count == 0 || count + schedule_.active[first - 1] <= capacity_); --first) {
+                count += schedule_.active[first - 1];
+            }
+            list_pairs(first, end, mine);
+            for (Index s = end; s-- > first;) step(s, rows_.alive(share, s), share, mine, mine.offset[s - first], team);
+            if (!division_.by_units && call_.dx != nullptr) {
+                Index n = 0;
+                for (Index s = first; s < end; ++s) {
+                    const Index alive = rows_.alive(share, s);
+                    for (Index i = 0; i < alive; ++i) mine.mine[n++] = mine.offset[s - first] + share.positions[i];
+                }
+                input_gradient(n, mine);
+            }
+            team.barrier();
+            if (division_.by_units && call_.dx != nullptr) {
+                const Index begin = count * m / team.size(), stop = count * (m + 1) / team.size();
+                for (Index i = begin; i < stop; ++i) mine.mine[i - begin] = i;
+                input_gradient(stop - begin, mine);
+            }
+            weight_gradients(count, mine, v0, v1);
+            team.barrier();
+        }
+        finish(share, v0, v1);
+    }
+
+    void pack(int m, int members, Index v0, Index v1) {
+        const Index n = vectors<T>(I_);
+        for (Index j = n * m / members; call_.dx != nullptr && j < n * (m + 1) / members; ++j) {
+            pack_transposed(call_.weight_ih, ih_blocks<Cell>().block, x_product.count, j, H_, I_,
+                            transposed_ih_ + j * x_product.count * H_ * W);
+        }
+        for (Index v = v0; v < v1; ++v) {
+            for (int p = 0; p < h_product_count<Cell>; ++p) {
+                const int count = Cell::h_products[p].count;
+                pack_transposed(call_.weight_hh, hh_blocks<Cell>(p).block, count, v, H_, H_,
+                                transposed_hh_[p] + v * count * H_ * W);
+            }
+            if constexpr (Cell::peepholes > 0) pack_peepholes(call_.weight_ch, v, H_, peephole_ + v * 3 * W);
+        }
+        if (wants_ih_) gradient_x_.clear(v0, v1);
+        if (wants_hh_) gradient_0_.clear(v0, v1);
+        if (wants_hh_ && Cell::two_products) gradient_1_.clear(v0, v1);
+        for (Index i = v0 * slots * W; i < v1 * slots * W; ++i) slot_sums_[i] = T{0};
+        for (Index i = v0 * 3 * W; i < v1 * 3 * W; ++i) peephole_sums_[i] = T{0};
+    }
+
+    void start(const Share& share) {
+        for (Index i = 0; i < share.count; ++i) {
+            const Index p = share.positions[i], b = schedule_.row[p];
+            if (wants_health(call_.health)) notes_.clear(b);
+            for (Index v = share.v0; v < share.v1; ++v) {
+                const Index at = b * H_ + v * W, left = H_ - v * W, state = p * width_ + v * W;
+                store(dh_ + state, call_.dh_n != nullptr ? load_first(call_.dh_n + at, left) : Vec<T>{});
+                store(dc_ + state, call_.dc_n != nullptr ? load_first(call_.dc_n + at, left) : Vec<T>{});
+            }
+            for (Index t = schedule_.length[p]; call_.dx != nullptr && share.v0 == 0 && t < call_.T_; ++t) {
+                T* dx = call_.dx + t * call_.dx_t + b * call_.dx_b;
+                for (Index k = 0; k < I_; ++k) dx[k] = T{0};
+            }
+        }
+    }
+
+    void list_pairs(Index first, Index end, const Member& mine) {
+        Index at = 0;
+        for (Index s = first; s < end; ++s) {
+            mine.offset[s - first] = at;
+            for (Index p = 0; p < schedule_.active[s]; ++p) mine.pairs[at++] = pair(s, p);
+        }
+    }
+
+    Pair pair(Index s, Index p) const {
+        const Index b = schedule_.row[p], t = rows_.time(s, p), B = call_.B;
+        Pair it{};
+        it.position = p;
+        it.time = t;
+        it.state = p * width_;
+        it.border = rows_.border(s, p);
+        it.x = call_.x + t * call_.x_t + b * call_.x_b;
+        it.h = call_.y + t * call_.y_t + b * call_.y_b;
+        if (Cell::has_cell) it.c = call_.c_seq + (t * B + b) * H_;
+        if (!it.border && s == 0) {
+            it.h_prev = call_.h0 != nullptr ? call_.h0 + b * H_ : nullptr;
+            it.c_prev = call_.c0 != nullptr ? call_.c0 + b * H_ : nullptr;
+        } else if (!it.border) {
+            const Index t_prev = rows_.time(s - 1, p);
+            it.h_prev = call_.y + t_prev * call_.y_t + b * call_.y_b;
+            if (Cell::has_cell) it.c_prev = call_.c_seq + (t_prev * B + b) * H_;
+        }
+        if (call_.dy != nullptr) it.dy = call_.dy + t * call_.dy_t + b * call_.dy_b;
+        if (call_.dc_seq != nullptr) it.dc_seq = call_.dc_seq + (t * B + b) * H_;
+        if (Cell::saves) it.saved = call_.saved + (s * V_ * B + p) * slots * W;
+        if (call_.dx != nullptr) it.dx = call_.dx + t * call_.dx_t + b * call_.dx_b;
+        return it;
+    }
+
+    THROUGHTIME_INLINE static Vec<T> load_or_zero(const T* p, Index v, Index left) {
+        return p != nullptr ? load_first(p + v * W, left) : Vec<T>{};
+    }
+
+    void step(Index s, Index alive, const Share& share, const Member& mine, Index offset, Team& team) {
+        for (Index v = share.v0; v < share.v1; ++v) {
+            if (wants_health(call_.health)) {
+                pointwise<true>(v, alive, share, mine, offset);
+            } else {
+                pointwise<false>(v, alive, share, mine, offset);
+            }
+        }
+        if constexpr (Cell::two_products) {
+            if (division_.by_units) team.barrier();
+            multiply_transposed<1>(alive, share, mine, offset, drh_, false);
+            for (Index v = share.v0; v < share.v1; ++v) pointwise_second(v, alive, share, mine, offset);
+        }
+        if (wants_health(call_.health)) {
+            for (Index i = 0; i < alive; ++i) {
+                const Index at = offset + share.positions[i];
+                const Pair& pair = mine.pairs[at];
+                for (Index v = 0; v < V_; ++v) {
+                    notes_.gradients(pair.time, schedule_.row[pair.position], v, used_lanes<T>(v, H_),
+                                     dgates_.data + v * dgates_.vector_stride + at * slots * W);
+                }
+            }
+        }
+        if (division_.by_units) team.barrier();
+        if (s > 0 || call_.dh0 != nullptr) {
+            multiply_transposed<0>(alive, share, mine, offset, dh_, Cell::direct);
+            for (Index i = 0; call_.reset != nullptr && i < alive; ++i) {
+                const Pair& pair = offset_pair(mine, offset, share, i);
+                if (!pair.border) continue;
+                for (Index v = share.v0; v < share.v1; ++v) store(dh_ + pair.state + v * W, Vec<T>{});
+            }
+        }
+    }
+
+    static const Pair& offset_pair(const Member& mine, Index offset, const Share& share, Index i) {
+        return mine.pairs[offset + share.positions[i]];
+    }
+
+    template <bool health>
+    void pointwise(Index v, Index alive, const Share& share, const Member& mine, Index offset) {
+        const Index left = H_ - v * W;
+        const auto p = peepholes_of<Cell>(static_cast<const T*>(peephole_), v);
+        for (Index i = 0; i < alive; ++i) {
+            const Index at = offset + share.positions[i];
+            const Pair& pair = mine.pairs[at];
+            const Index state = pair.state + v * W;
+            Vectors<T, slots> a, da{};
+            if constexpr (Cell::saves) {
+                a = Vectors<T, slots>::from(pair.saved + v * call_.B * slots * W);
+            } else {
+                a.v[0] = load_first(pair.h + v * W, left);
+            }
+            StepGradient<T> d{};
+            d.dh = load(static_cast<const T*>(dh_ + state)) + load_or_zero(pair.dy, v, left);
+            Vec<T> h_prev = {}, c_prev = {}, c = {};
+            if constexpr (Cell::wants_h_prev) h_prev = load_or_zero(pair.h_prev, v, left);
+            if constexpr (Cell::has_cell) {
+                d.dc = load(static_cast<const T*>(dc_ + state)) + load_or_zero(pair.dc_seq, v, left);
+                c_prev = load_or_zero(pair.c_prev, v, left);
+                c = load_first(pair.c + v * W, left);
+            }
+            Cell::template backward<T>(a.v, h_prev, c_prev, c, p.v, d, da.v);
+            if constexpr (health) {
+                notes_.values(pair.time, schedule_.row[pair.position], v, used_lanes<T>(v, H_), a.v, c, d);
+            }
+            if constexpr (Cell::has_cell) store(dc_ + state, pair.border ? Vec<T>{} : d.dc);
+            if constexpr (Cell::direct) store(dh_ + state, d.dh_direct);
+            if constexpr (Cell::two_products) store(rh_ + at * width_ + v * W, a.v[0] * h_prev);
+            da.to(dgates_.data + v * dgates_.vector_stride + at * slots * W);
+        }
+    }
+
+    // For cells with two products: the first slot's gradient, known only after the second product's.
+    void pointwise_second(Index v, Index alive, const Share& share, const Member& mine, Index offset) {
+        const Index left = H_ - v * W;
+        for (Index i = 0; i < alive; ++i) {
+            const Index at = offset + share.positions[i];
+            const Pair& pair = mine.pairs[at];
+            const Index state = pair.state + v * W;
+            Vec<T> direct = load(static_cast<const T*>(dh_ + state)), da;
+            Cell::template backward_second<T>(load(pair.saved + v * call_.B * slots * W), load_or_zero(pair.h_prev, v, left),
+                                              load(static_cast<const T*>(drh_ + state)), direct, da);
+            store(dh_ + state, direct);
+            store(dgates_.data + v * dgates_.vector_stride + at * slots * W, da);
+        }
+    }
+
+    // out: rows of the share := (add ? themselves : 0) + dgates W_hh of product P.
+    template <int P>
+    void multiply_transposed(Index alive, const Share& share, const Member& mine, Index offset, T* out, bool add) {
+        constexpr Product product = Cell::h_products[P];
+        const Span span = gate_span(product.count);
+        for (Index i = 0; i < alive; ++i) {
+            mine.rows[i] = dgates_.data + ((offset + share.positions[i]) * slots + product.first) * W;
+        }
+        const Index K = product.count * H_;
+        by_units<transposed_units>(share.v0, share.v1, [&](auto units, Index v) {
+            constexpr int U = decltype(units)::value;
+            const Right<T> right{transposed_hh_[P] + v * K * W, W, K * W};
+            const Tiles tiles(alive, tile_rows(U));
+            for (Index tile = 0; tile < tiles.number; ++tile) {
+                const Index begin = tiles.begin(tile), end = tiles.begin(tile + 1);
+                // Positions of a share need not be neighbours: their distance is the same within a tile only if they
+                // are, so sums go by way of the scratch.
+                T* sums_at = mine.scratch;
+                for (Index i = begin; add && i < end; ++i) {
+                    std::memcpy(sums_at + (i - begin) * U * W, out + share.positions[i] * width_ + v * W, U * W * sizeof(T));
+                }
+                const Sums<T> sums{add ? sums_at : nullptr, U * W, W, sums_at, U * W, W};
+                multiply_rows_of<T, 1, U, tile_rows(U)>(static_cast<int>(end - begin), mine.rows + begin, span, right, sums);
+                for (Index i = begin; i < end; ++i) {
+                    std::memcpy(out + share.positions[i] * width_ + v * W, sums_at + (i - begin) * U * W, U * W * sizeof(T));
+                }
+            }
+        });
+    }
+
+    // How a product with `count` slots runs through a pair's dgates: unit vector, slot, used lane.
+    Span gate_span(Index count) const {
+        if (H_ % W == 0) return {V_, 1, count * W, count * W, dgates_.vector_stride, 0};
+        return {V_, count, W, H_ % W, dgates_.vector_stride, W};
+    }
+
+    // dx of the pairs listed in mine.mine.
+    void input_gradient(Index count, const Member& mine) {
+        const Span span = gate_span(x_product.count);
+        for (Index i = 0; i < count; ++i) {
+            mine.rows[i] = dgates_.data + (mine.mine[i] * slots + x_product.first) * W;
+        }
+        const Index K = x_product.count * H_;
+        by_units<transposed_units>(0, vectors<T>(I_), [&](auto units, Index j) {
+            constexpr int U = decltype(units)::value;
+            const Right<T> right{transposed_ih_ + j * K * W, W, K * W};
+            const Index width = I_ - j * W < U * W ? I_ - j * W : U * W;
+            const Tiles tiles(count, tile_rows(U));
+            for (Index tile = 0; tile < tiles.number; ++tile) {
+                const Index begin = tiles.begin(tile), end = tiles.begin(tile + 1);
+                const Sums<T> sums{nullptr, 0, 0, mine.scratch, U * W, W};
+                multiply_rows_of<T, 1, U, tile_rows(U)>(static_cast<int>(end - begin), mine.rows + begin, span, right, sums);
+                for (Index i = begin; i < end; ++i) {
+                    std::memcpy(mine.pairs[mine.mine[i]].dx + j * W, mine.scratch + (i - begin) * U * W,
+                                static_cast<std::size_t>(width) * sizeof(T));
+                }
+            }
+        });
+    }
+
+    void weight_gradients(Index count, const Member& mine, Index v0, Index v1) {
+        const Pair* pairs = mine.pairs;
+        if (wants_ih_) gradient_x_.add(dgates_, count, mine.x0, mine.x1, mine.scratch, [&](Index i) { return pairs[i].x; });
+        if (wants_hh_) {
+            gradient_0_.add(dgates_, count, mine.a0, mine.a1, mine.scratch, [&](Index i) { return pairs[i].h_prev; });
+            if constexpr (Cell::two_products) {
+                gradient_1_.add(dgates_, count, mine.b0, mine.b1, mine.scratch,
+                                [&](Index i) { return static_cast<const T*>(rh_ + i * width_); });
+            }
+        }
+        for (Index v = v0; wants_sums_ && v < v1; ++v) sum_slots(count, pairs, v);
+    }
+
+    // Bias and peephole gradients of a chunk's pairs in unit vector v.
+    void sum_slots(Index count, const Pair* pairs, Index v) {
+        Vectors<T, slots> sum{};
+        Vectors<T, 3> peephole_sum{};
+        const Index left = H_ - v * W;
+        const T* at = dgates_.data + v * dgates_.vector_stride;
+        for (Index i = 0; i < count; ++i, at += slots * W) {
+            const auto da = Vectors<T, slots>::from(at);
+            for (int s = 0; s < slots; ++s) sum.v[s] += da.v[s];
+            if constexpr (Cell::peepholes > 0) {
+                Cell::template peephole_gradient<T>(da.v, load_or_zero(pairs[i].c_prev, v, left),
+                                                    load_first(pairs[i].c + v * W, left), peephole_sum.v);
+            }
+        }
+        auto total = Vectors<T, slots>::from(slot_sums_ + v * slots * W);
+        for (int s = 0; s < slots; ++s) total.v[s] += sum.v[s];
+        total.to(slot_sums_ + v * slots * W);
+        auto peephole_total = Vectors<T, 3>::from(peephole_sums_ + v * 3 * W);
+        for (int i = 0; i < 3; ++i) peephole_total.v[i] += peephole_sum.v[i];
+        peephole_total.to(peephole_sums_ + v * 3 * W);
+    }
+
+    void finish(const Share& share, Index v0, Index v1) {
+        for (Index i = 0; i < share.count; ++i) {
+            const Index p = share.positions[i], b = schedule_.row[p];
+            for (Index v = share.v0; v < share.v1; ++v) {
+                const Index at = b * H_ + v * W, left = H_ - v * W, state = p * width_ + v * W;
+                if (call_.dh0 != nullptr) store_first(call_.dh0 + at, load<T>(dh_ + state), left);
+                if (call_.dc0 != nullptr) store_first(call_.dc0 + at, load<T>(dc_ + state), left);
+            }
+        }
+        for (Index v = v0; v < v1; ++v) {
+            if (wants_ih_) gradient_x_.unpack(ih_blocks<Cell>().block, v, H_, call_.dweight_ih);
+            if (wants_hh_) gradient_0_.unpack(hh_blocks<Cell>(0).block, v, H_, call_.dweight_hh);
+            if constexpr (Cell::two_products) {
+                if (wants_hh_) gradient_1_.unpack(hh_blocks<Cell>(1).block, v, H_, call_.dweight_hh);
+            }
+            const Index left = H_ - v * W;
+            for (int s = 0; s < slots; ++s) {
+                const Vec<T> sum = load<T>(slot_sums_ + (v * slots + s) * W);
+                const Slot slot = Cell::slots[s];
+                if (call_.dbias_ih != nullptr && slot.ih >= 0) store_first(call_.dbias_ih + slot.ih * H_ + v * W, sum, left);
+                if (call_.dbias_hh != nullptr && slot.hh >= 0) store_first(call_.dbias_hh + slot.hh * H_ + v * W, sum, left);
+            }
+            for (int i = 0; call_.dweight_ch != nullptr && i < Cell::peepholes; ++i) {
+                store_first(call_.dweight_ch + i * H_ + v * W, load<T>(peephole_sums_ + (v * 3 + i) * W), left);
+            }
+        }
+    }
+};
+
+}  // namespace throughtime::THROUGHTIME_ISA

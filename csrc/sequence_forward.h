@@ -1,0 +1,224 @@
+// A whole sequence forward: one layer, one direction.
+//
+// Each team member runs all steps of its rows alone (or of its units, meeting the others after every step). Time goes in
+// chunks: W_ih x of a chunk is one product, whose sums then start the chunk's steps, so a chunk's size changes no bit.
+#pragma once
+
+#include "arena.h"
+#include "pool.h"
+#include "products.h"
+#include "rows.h"
+
+namespace throughtime::THROUGHTIME_ISA {
+
+template <class Cell, class T>
+class SequenceForward {
+public:
+    static void run(const ForwardCall<T>& call) {
+        Arena arena;
+        const Schedule schedule(call.T_, call.B, call.lengths, arena);
+        const double work = double(schedule.valid) * Cell::gates * double(call.H) * double(call.I + call.H);
+        const Index V = vectors<T>(call.H);
+        Lease lease(useful_threads(call.threads, work, schedule, V));
+        const Division division(schedule, V, unit_group, lease.size(), arena);
+        SequenceForward run(call, schedule, division, arena);
+        lease.run([](void* self, int member, Team& team) { static_cast<SequenceForward*>(self)->work(member, team); },
+                  &run);
+    }
+
+private:
+    static constexpr Index W = lanes<T>;
+    static constexpr Index slots = slot_count<Cell>;
+    static constexpr Index unit_group = Cell::h_products[h_product_count<Cell> - 1].units;
+
+    const ForwardCall<T>& call_;
+    const Schedule& schedule_;
+    const Division& division_;
+    const Rows<T> rows_;
+    const Index H_, V_, width_;  // hidden units, their vectors, and the row length of the state buffers
+    PackedWeights<T> packed_;
+    T* h_[2];   // h_[s % 2]: [B, width] by position, the state before step s
+    T* c_;      // c_: [B, width]
+    T* rh_;     // rh_: [B, width] r h, for cells with two products
+
+    struct RowStep {
+        T* y;
+        T* c_seq;  // null: not wanted
+        T* saved;  // null: not wanted; [slots, lane] of unit vector 0
+        T *h_n, *c_n;  // null: not the row's last step
+        Index state;   // offset of the row in the state buffers
+        bool clear;    // the state is replaced by zeros after this step
+    };
+    struct Member {
+        T* block;              // block: [v1-v0, capacity, slots, lane] pre-activations of a chunk
+        const T** x_rows;      // x_rows: [capacity]
+        const T** h_rows[2];   // h_rows: [count] rows of h_[0], h_[1]
+        const T** rh_rows;
+        RowStep* row;          // row: [count]
+        Index capacity;
+    };
+    Member* member_;
+
+    SequenceForward(const ForwardCall<T>& call, const Schedule& schedule, const Division& division, Arena& arena)
+        : call_(call), schedule_(schedule), division_(division), rows_{call, schedule}, H_(call.H),
+          V_(vectors<T>(call.H)), width_(V_ * W) {
+        packed_ = allocate_packed<Cell, T>(call.I, H_, arena);
+        for (T*& h : h_) h = arena.get<T>(call.B * width_);
+        c_ = Cell::has_cell ? arena.get<T>(call.B * width_) : nullptr;
+        rh_ = Cell::two_products ? arena.get<T>(call.B * width_) : nullptr;
+        member_ = arena.get<Member>(division.members);
+        for (int m = 0; m < division.members; ++m) {
+            const Share& share = division.share[m];
+            Member& mine = member_[m];
+            // The chunk's sums should stay in the second cache; below 64 rows W_ih would be read too often.
+            constexpr Index bytes = 256 * 1024;
+            Index rows = bytes / ((share.v1 - share.v0 + 1) * slots * W * Index(sizeof(T)));
+            rows = rows < 64 ? 64 : rows > 192 ? 192 : rows;
+            mine.capacity = rows > share.count ? rows : share.count;
+            mine.block = arena.get<T>((share.v1 - share.v0) * mine.capacity * slots * W);
+            mine.x_rows = arena.get<const T*>(mine.capacity);
+            mine.rh_rows = arena.get<const T*>(share.count);
+            mine.row = arena.get<RowStep>(share.count);
+            for (int k = 0; k < 2; ++k) mine.h_rows[k] = arena.get<const T*>(share.count);
+            for (Index i = 0; i < share.count; ++i) {
+                const Index state = share.positions[i] * width_;
+                for (int k = 0; k < 2; ++k) mine.h_rows[k][i] = h_[k] + state;
+                mine.rh_rows[i] = rh_ + (Cell::two_products ? state : 0);
+                mine.row[i].state = state;
+            }
+        }
+    }
+
+    void work(int m, Team& team) {
+        const Share& share = division_.share[m];
+        const Member& mine = member_[m];
+        for (Index v = V_ * m / team.size(); v < V_ * (m + 1) / team.size(); ++v) pack_weights<Cell>(call_, v, packed_);
+        start(share);
+        team.barrier();
+        for (Index first = 0, end; first < schedule_.steps; first = end) {
+            Index count = 0;
+            for (end = first; end < schedule_.steps; ++end) {
+                const Index alive = rows_.alive(share, end);
+                if (count + alive > mine.capacity) break;
+                for (Index i = 0; i < alive; ++i) {
+                    const Index p = share.positions[i];
+                    mine.x_rows[count + i] = call_.x + rows_.time(end, p) * call_.x_t + schedule_.row[p] * call_.x_b;
+                }
+                count += alive;
+            }
+            const SlotBlock<T> block{mine.block, mine.capacity * slots * W, share.v0};
+            multiply_x<Cell>(packed_, call_.I, mine.x_rows, count, share.v0, share.v1, block);
+            for (Index s = first, at = 0; s < end; ++s) {
+                const Index alive = rows_.alive(share, s);
+                step(s, alive, share, mine, {mine.block + at * slots * W, block.vector_stride, share.v0}, team);
+                at += alive;
+            }
+        }
+    }
+
+    // Initial states, the final states of rows of length 0, and the zeros past a length.
+    void start(const Share& share) {
+        for (Index i = 0; i < share.count; ++i) {
+            const Index p = share.positions[i], b = schedule_.row[p], length = schedule_.length[p];
+            const bool clear = length > 0 && rows_.border(0, p);
+            for (Index v = share.v0; v < share.v1; ++v) {
+                const Index left = H_ - v * W, at = b * H_ + v * W;
+                const Vec<T> h = call_.h0 != nullptr ? load_first(call_.h0 + at, left) : Vec<T>{};
+                store(h_[0] + p * width_ + v * W, clear ? Vec<T>{} : h);
+                if (length == 0) store_first(call_.h_n + at, h, left);
+                if constexpr (Cell::has_cell) {
+                    const Vec<T> c = call_.c0 != nullptr ? load_first(call_.c0 + at, left) : Vec<T>{};
+                    store(c_ + p * width_ + v * W, clear ? Vec<T>{} : c);
+                    if (length == 0) store_first(call_.c_n + at, c, left);
+                }
+                for (Index t = length; t < call_.T_; ++t) {
+                    store_first(call_.y + t * call_.y_t + b * call_.y_b + v * W, Vec<T>{}, left);
+                    if (Cell::has_cell && call_.c_seq != nullptr) {
+                        store_first(call_.c_seq + t * call_.B * H_ + at, Vec<T>{}, left);
+                    }
+                }
+            }
+        }
+    }
+
+    void step(Index s, Index alive, const Share& share, const Member& mine, SlotBlock<T> block, Team& team) {
+        for (Index i = 0; i < alive; ++i) {
+            const Index p = share.positions[i], b = schedule_.row[p], t = rows_.time(s, p);
+            const bool last = s + 1 == schedule_.length[p];
+            RowStep& row = mine.row[i];
+            row.y = call_.y + t * call_.y_t + b * call_.y_b;
+            row.c_seq = call_.c_seq != nullptr ? call_.c_seq + (t * call_.B + b) * H_ : nullptr;
+            row.saved = call_.saved != nullptr ? call_.saved + (s * V_ * call_.B + p) * slots * W : nullptr;
+            row.h_n = last ? call_.h_n + b * H_ : nullptr;
+            row.c_n = last ? call_.c_n + b * H_ : nullptr;
+            row.clear = !last && rows_.border(s + 1, p);
+        }
+        const T* const* h_rows = mine.h_rows[s % 2];
+        if constexpr (Cell::two_products) {
+            multiply_h<Cell, 0>(packed_, H_, h_rows, alive, share.v0, share.v1, block,
+                                [&](Index v, int U, Index begin, Index end) {
+                                    for (Index w = v; w < v + U; ++w) first_part(s, w, begin, end, mine, block);
+                                });
+            if (division_.by_units) team.barrier();
+            multiply_h<Cell, 1>(packed_, H_, mine.rh_rows, alive, share.v0, share.v1, block,
+                                [&](Index v, int U, Index begin, Index end) {
+                                    for (Index w = v; w < v + U; ++w) last_part(s, w, begin, end, mine, block);
+                                });
+        } else {
+            multiply_h<Cell, 0>(packed_, H_, h_rows, alive, share.v0, share.v1, block,
+                                [&](Index v, int U, Index begin, Index end) {
+                                    for (Index w = v; w < v + U; ++w) last_part(s, w, begin, end, mine, block);
+                                });
+        }
+        if (division_.by_units) team.barrier();
+    }
+
+    void first_part(Index s, Index v, Index begin, Index end, const Member& mine, SlotBlock<T> block) {
+        for (Index i = begin; i < end; ++i) {
+            T* at = block.data + (v - block.first_vector) * block.vector_stride + i * slots * W;
+            const Index state = mine.row[i].state + v * W;
+            auto a = Vectors<T, slots>::from(at);
+            Vec<T> rh;
+            Cell::template forward_first<T>(a.v, load<T>(h_[s % 2] + state), rh);
+            a.to(at);
+            store(rh_ + state, rh);
+        }
+    }
+
+    // The pointwise part of rows begin..end-1 in unit vector v.
+    void last_part(Index s, Index v, Index begin, Index end, const Member& mine, SlotBlock<T> block) {
+        const Index left = H_ - v * W;
+        const auto p = peepholes_of<Cell>(packed_.peephole, v);
+        T* const h_next = h_[(s + 1) % 2];
+        const T* const h_now = h_[s % 2];
+        const T* at = block.data + (v - block.first_vector) * block.vector_stride + begin * slots * W;
+        for (Index i = begin; i < end; ++i, at += slots * W) {
+            const RowStep& row = mine.row[i];
+            const Index state = row.state + v * W;
+            auto a = Vectors<T, slots>::from(at);
+            Vec<T> h_prev = {}, c = {}, h;
+            if constexpr (Cell::wants_h_prev) h_prev = load(h_now + state);
+            if constexpr (Cell::has_cell) c = load(static_cast<const T*>(c_ + state));
+            Cell::template forward<T>(a.v, h_prev, c, h, p.v);
+            store_first(row.y + v * W, h, left);
+            if constexpr (Cell::saves) {
+                if (row.saved != nullptr) a.to(row.saved + v * call_.B * slots * W);
+            }
+            if constexpr (Cell::has_cell) {
+                if (row.c_seq != nullptr) store_first(row.c_seq + v * W, c, left);
+            }
+            if (row.h_n != nullptr) {
+                store_first(row.h_n + v * W, h, left);
+                if constexpr (Cell::has_cell) store_first(row.c_n + v * W, c, left);
+            }
+            if (row.clear) {
+                h = Vec<T>{};
+                c = Vec<T>{};
+            }
+            store(h_next + state, h);
+            if constexpr (Cell::has_cell) store(c_ + state, c);
+        }
+    }
+};
+
+}  // namespace throughtime::THROUGHTIME_ISA

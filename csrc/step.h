@@ -1,0 +1,91 @@
+// One time step of one layer from packed weights: what streaming calls, once a step.
+#pragma once
+
+#include "arena.h"
+#include "products.h"
+
+namespace throughtime::THROUGHTIME_ISA {
+
+template <class Cell, class T>
+PackedWeights<T> pack_layer(const Inputs<T>& in, Arena& arena) {
+    const auto packed = allocate_packed<Cell, T>(in.I, in.H, arena);
+    for (Index v = 0; v < vectors<T>(in.H); ++v) pack_weights<Cell>(in, v, packed);
+    return packed;
+}
+
+// Layout of a step's scratch for B rows: slots [V,B,slots,W], r h [B,width], zeros [width], then the row pointers.
+template <class Cell, class T>
+struct StepScratch {
+    T *block, *rh, *zeros;
+    const T **x_rows, **h_rows, **rh_rows;
+
+    StepScratch(void* memory, Index B, Index H) {
+        const Index width = vectors<T>(H) * lanes<T>;
+        block = static_cast<T*>(memory);
+        rh = block + width * B * slot_count<Cell>;
+        zeros = rh + (Cell::two_products ? B * width : 0);
+        x_rows = reinterpret_cast<const T**>(zeros + width);
+        h_rows = x_rows + B;
+        rh_rows = h_rows + B;
+    }
+    std::size_t size(const void* memory, Index B) const {
+        return static_cast<std::size_t>(reinterpret_cast<const char*>(rh_rows + B) - static_cast<const char*>(memory));
+    }
+};
+
+template <class Cell, class T>
+std::size_t step_scratch(Index B, Index H) {
+    return StepScratch<Cell, T>(nullptr, B, H).size(nullptr, B);
+}
+
+template <class Cell, class T>
+void step(const StepCall<T>& call) {
+    constexpr Index W = lanes<T>;
+    constexpr Index slots = slot_count<Cell>;
+    const Index B = call.B, H = call.H, V = vectors<T>(H), width = V * W;
+    const StepScratch<Cell, T> scratch(call.scratch, B, H);
+    for (Index i = 0; i < width; ++i) scratch.zeros[i] = T{0};
+    for (Index b = 0; b < B; ++b) {
+        const bool fresh = call.reset != nullptr && call.reset[b] != 0;
+        scratch.x_rows[b] = call.x + b * call.I;
+        scratch.h_rows[b] = fresh ? scratch.zeros : call.h + b * H;
+        scratch.rh_rows[b] = scratch.rh + b * width;
+    }
+    const SlotBlock<T> block{scratch.block, B * slots * W, 0};
+    multiply_x<Cell>(call.packed, call.I, scratch.x_rows, B, 0, V, block);
+    if constexpr (Cell::two_products) {
+        multiply_h<Cell, 0>(call.packed, H, scratch.h_rows, B, 0, V, block, [&](Index v, int U, Index begin, Index end) {
+            for (Index w = v; w < v + U; ++w) {
+                for (Index b = begin; b < end; ++b) {
+                    T* at = block.data + w * block.vector_stride + b * slots * W;
+                    auto a = Vectors<T, slots>::from(at);
+                    Vec<T> rh;
+                    Cell::template forward_first<T>(a.v, load_first(scratch.h_rows[b] + w * W, H - w * W), rh);
+                    a.to(at);
+                    store(scratch.rh + b * width + w * W, rh);
+                }
+            }
+        });
+        multiply_h<Cell, 1>(call.packed, H, scratch.rh_rows, B, 0, V, block, [](Index, int, Index, Index) {});
+    } else {
+        multiply_h<Cell, 0>(call.packed, H, scratch.h_rows, B, 0, V, block, [](Index, int, Index, Index) {});
+    }
+    // Only now, when every product has read h: h_out may be h.
+    for (Index v = 0; v < V; ++v) {
+        const Index left = H - v * W;
+        const auto p = peepholes_of<Cell>(static_cast<const T*>(call.packed.peephole), v);
+        for (Index b = 0; b < B; ++b) {
+            auto a = Vectors<T, slots>::from(block.data + v * block.vector_stride + b * slots * W);
+            const bool fresh = scratch.h_rows[b] == scratch.zeros;
+            const Index at = b * H + v * W;
+            Vec<T> h_prev = {}, c = {}, h;
+            if constexpr (Cell::wants_h_prev) h_prev = load_first(scratch.h_rows[b] + v * W, left);
+            if constexpr (Cell::has_cell) c = fresh ? Vec<T>{} : load_first(call.c + at, left);
+            Cell::template forward<T>(a.v, h_prev, c, h, p.v);
+            store_first(call.h_out + at, h, left);
+            if constexpr (Cell::has_cell) store_first(call.c_out + at, c, left);
+        }
+    }
+}
+
+}  // namespace throughtime::THROUGHTIME_ISA

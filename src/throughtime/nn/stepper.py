@@ -1,0 +1,104 @@
+"""One time step as fast as it goes: weights packed once, for streaming.
+
+Axes in names: B batch, I input features, H hidden units, L layers.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from throughtime.errors import ArgumentError, ArgumentTypeError
+from throughtime.kernels import dispatch
+
+if TYPE_CHECKING:
+    from throughtime.nn.recurrent import Recurrent
+
+
+class Stepper:
+    """A frozen copy of a one-way layer's weights, called as ``stepper(x, state) -> (output, state)``.
+
+    The numbers are those of the layer's `forward` over the same steps, bit for bit on the native backend. No gradient
+    is recorded, dropout is off, and nothing is allocated but the result. The weights are packed when the handle is
+    made: a call refuses to go on once it sees that a parameter is another tensor or was changed in place, and `refresh`
+    packs again. A write that torch cannot see (through ``.data``, NumPy, a fused optimizer) needs `refresh` to count.
+
+    **Shapes** x (B, I); state tensors (L, B, H), None for zeros; reset (B,) bool, True starts a row anew before the
+    step; output (B, H).
+
+    **Raises** ArgumentError: the layer is bidirectional; a shape does not fit; a parameter changed. ArgumentTypeError:
+    a dtype does not fit.
+    """
+
+    def __init__(self, layer: "Recurrent") -> None:
+        if layer.bidirectional:
+            raise ArgumentError(
+                f"{type(layer).__name__}.stepper: expected a one-way layer, got bidirectional=True, whose backward "
+                "direction needs the future; build with bidirectional=False to go step by step"
+            )
+        self._layer = layer
+        self._who = f"{type(layer).__name__}.stepper"
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Pack the layer's weights as they are now."""
+        layer = self._layer
+        self._seen = [(layer._parameters, name, p, _version(p)) for name, p in layer.named_parameters()]
+        weight = layer.weight_ih_l0
+        self._dtype, self._device = weight.dtype, weight.device
+        self._x_shape = self._state_shape = torch.Size(())  # of the batch size last seen
+        self._fields = len(layer.cell.state_fields)
+        params = [layer.layer_params(index) for index in range(layer.num_layers)]
+        self._run = dispatch.step_function(layer.cell, params, layer.backend)
+
+    def __call__(self, x: Tensor, state: Any = None, reset: Tensor | None = None) -> tuple[Tensor, Any]:
+        """One time step: the top layer's output and the next state."""
+        for parameters, name, parameter, version in self._seen:
+            if parameters[name] is not parameter or (version is not None and parameter._version != version):
+                raise ArgumentError(
+                    f"{self._who}: expected the weights that were packed, but {name} has changed since; "
+                    "call refresh() to pack it again"
+                )
+        if x.shape != self._x_shape:
+            self._accept_batch(x)
+        if x.dtype is not self._dtype or x.device != self._device:
+            raise ArgumentTypeError(
+                f"{self._who}: expected x of {self._dtype} on {self._device}, got {x.dtype} on {x.device}; convert it"
+            )
+        given = (x.new_zeros(self._state_shape),) * self._fields if state is None else self._read_state(state)
+        if reset is not None and (reset.dtype != torch.bool or reset.shape != x.shape[:1]):
+            raise ArgumentError(
+                f"{self._who}: expected reset of shape ({x.shape[0]},) and torch.bool, got {tuple(reset.shape)} and "
+                f"{reset.dtype}; pass one flag for each row"
+            )
+        found = self._run(x, given, reset)
+        return found[0].select(0, -1), found[0] if self._fields == 1 else self._layer._public_state(found)
+
+    def _accept_batch(self, x: Tensor) -> None:
+        """Remember the shapes of this batch size, so that the next call compares instead of building them."""
+        features = self._layer.input_size
+        if x.dim() != 2 or x.shape[1] != features:
+            raise ArgumentError(
+                f"{self._who}: expected x of shape (B, {features}), got {tuple(x.shape)}; pass one time step"
+            )
+        self._x_shape = x.shape
+        self._state_shape = torch.Size((self._layer.num_layers, x.shape[0], self._layer.hidden_size))
+
+    def _read_state(self, state: Any) -> tuple[Tensor, ...]:
+        given = state if isinstance(state, tuple) else (state,)
+        if len(given) != self._fields:
+            raise ArgumentError(
+                f"{self._who}: expected a state of {self._fields} tensors, got {len(given)}; pass the one last returned"
+            )
+        for tensor in given:
+            if tensor.shape != self._state_shape or tensor.dtype is not self._dtype:
+                raise ArgumentError(
+                    f"{self._who}: expected state tensors of shape {tuple(self._state_shape)} and {self._dtype}, got "
+                    f"{tuple(tensor.shape)} and {tensor.dtype}; pass the state last returned"
+                )
+        return given
+
+
+def _version(parameter: Tensor) -> int | None:
+    """The tensor's count of in-place changes; parameters made in inference mode keep none."""
+    return None if parameter.is_inference() else parameter._version

@@ -1,0 +1,191 @@
+"""Every way to hold a layer wrong gets one sentence that names the offending value."""
+
+import re
+
+import pytest
+import torch
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from tests.nn.layers import LAYERS
+from throughtime import nn
+from throughtime.errors import ArgumentError, ArgumentTypeError, ThroughtimeError
+
+every_layer = pytest.mark.parametrize("kind", LAYERS)
+X = torch.zeros(4, 2, 3)
+
+
+def built(kind, *args, **options):
+    layer_class, fixed, _ = LAYERS[kind]
+    return layer_class(*args, **fixed, **options)
+
+
+def refused(error, *parts):
+    """`error`, with every part in its message, in this order, and advice after a semicolon."""
+    pattern = ".*".join(re.escape(part) for part in parts)
+    return pytest.raises(error, match=f"(?=.*; .+){pattern}")
+
+
+@every_layer
+@pytest.mark.parametrize(
+    ("arguments", "error", "parts"),
+    [
+        ({"input_size": 0}, ArgumentError, ("input_size > 0", "got 0")),
+        ({"hidden_size": -5}, ArgumentError, ("hidden_size > 0", "got -5")),
+        ({"num_layers": 0}, ArgumentError, ("num_layers > 0", "got 0")),
+        ({"hidden_size": 2.5}, ArgumentTypeError, ("hidden_size", "int", "2.5")),
+        ({"num_layers": True}, ArgumentTypeError, ("num_layers", "int", "True")),
+        ({"input_size": "3"}, ArgumentTypeError, ("input_size", "int", "'3'")),
+        ({"dropout": 1.5, "num_layers": 2}, ArgumentError, ("dropout in [0, 1]", "got 1.5")),
+        ({"dropout": -0.1, "num_layers": 2}, ArgumentError, ("dropout in [0, 1]", "got -0.1")),
+        ({"backend": "magic"}, ArgumentError, ("backend", "auto", "'magic'")),
+    ],
+    ids=lambda value: "-".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else "",
+)
+def test_constructor(kind, arguments, error, parts):
+    with refused(error, *parts):
+        built(kind, **{"input_size": 3, "hidden_size": 5, **arguments})
+
+
+def test_nonlinearity():
+    with refused(ArgumentError, "RNN", "'tanh' or 'relu'", "'sigmoid'"):
+        nn.RNN(3, 5, nonlinearity="sigmoid")
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "PeepholeLSTM", "PreviousPeepholeLSTM"])
+def test_projections_are_refused_until_they_are_there(kind):
+    with refused(ArgumentError, kind, "proj_size=0", "got 2"):
+        built(kind, 3, 5, proj_size=2)
+
+
+@every_layer
+@pytest.mark.parametrize(
+    ("input", "error", "parts"),
+    [
+        (torch.zeros(4, 2, 7), ArgumentError, ("(T, B, 3)", "(4, 2, 7)", "input_size=7")),
+        (torch.zeros(3), ArgumentError, ("(T, B, 3)", "(3,)")),
+        (torch.zeros(1, 4, 2, 3), ArgumentError, ("(T, B, 3)", "(1, 4, 2, 3)")),
+        (torch.zeros(()), ArgumentError, ("(T, B, 3)", "got ()")),
+        (X.double(), ArgumentTypeError, ("torch.float32", "torch.float64")),
+        (X.long(), ArgumentTypeError, ("torch.float32", "torch.int64")),
+        (X.tolist(), ArgumentTypeError, ("a tensor", "list")),
+        (None, ArgumentTypeError, ("a tensor", "NoneType")),
+        (X.to("meta"), ArgumentError, ("cpu", "meta")),
+        (pack_padded_sequence(X, [4, 2]), ArgumentTypeError, ("a tensor", "PackedSequence", "lengths=")),
+    ],
+    ids=["features", "one axis", "four axes", "no axes", "float64", "int64", "list", "None", "device", "packed"],
+)
+def test_input(kind, input, error, parts):
+    layer = built(kind, 3, 5)
+    with refused(error, type(layer).__name__, *parts):
+        layer(input)
+
+
+def test_batch_first_names_its_own_axes():
+    with refused(ArgumentError, "(B, T, 3)", "(2, 4, 7)"):
+        nn.GRU(3, 5, batch_first=True)(torch.zeros(2, 4, 7))
+
+
+@pytest.mark.parametrize("kind", ["RNN", "RNN-relu", "GRU", "GRUResetBefore"])
+@pytest.mark.parametrize(
+    ("hx", "error", "parts"),
+    [
+        (torch.zeros(1, 2, 5), ArgumentError, ("hx", "(4, 2, 5)", "(1, 2, 5)")),
+        (torch.zeros(4, 3, 5), ArgumentError, ("hx", "(4, 2, 5)", "(4, 3, 5)")),
+        (torch.zeros(4, 2, 6), ArgumentError, ("hx", "(4, 2, 5)", "(4, 2, 6)")),
+        (torch.zeros(4, 5), ArgumentError, ("hx", "(4, 2, 5)", "(4, 5)")),
+        (torch.zeros(4, 2, 5).double(), ArgumentTypeError, ("hx", "torch.float32", "torch.float64")),
+        ((torch.zeros(4, 2, 5), torch.zeros(4, 2, 5)), ArgumentTypeError, ("hx", "one tensor", "2 values")),
+        (0.0, ArgumentTypeError, ("hx", "one tensor", "float")),
+    ],
+    ids=["layers", "batch", "hidden", "unbatched", "dtype", "pair", "number"],
+)
+def test_state_of_one_tensor(kind, hx, error, parts):
+    with refused(error, *parts):
+        built(kind, 3, 5, 2, bidirectional=True)(X, hx)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "PeepholeLSTM", "PreviousPeepholeLSTM"])
+@pytest.mark.parametrize(
+    ("hx", "error", "parts"),
+    [
+        (torch.zeros(2, 2, 5), ArgumentTypeError, ("hx", "(h, c)", "Tensor")),
+        ((torch.zeros(2, 2, 5),), ArgumentTypeError, ("hx", "(h, c)", "1 values")),
+        ((torch.zeros(2, 2, 5), None), ArgumentTypeError, ("hx", "(h, c)")),
+        ((torch.zeros(2, 2, 5), torch.zeros(1, 2, 5)), ArgumentError, ("expected c", "(2, 2, 5)", "(1, 2, 5)")),
+        ((torch.zeros(2, 2, 4), torch.zeros(2, 2, 5)), ArgumentError, ("expected h", "(2, 2, 5)", "(2, 2, 4)")),
+        ((torch.zeros(2, 2, 5), torch.zeros(2, 2, 5).half()), ArgumentTypeError, ("expected c", "torch.float16")),
+    ],
+    ids=["tensor", "one", "none", "c layers", "h hidden", "c dtype"],
+)
+def test_state_of_two_tensors(kind, hx, error, parts):
+    with refused(error, *parts):
+        built(kind, 3, 5, 2)(X, hx)
+
+
+@every_layer
+@pytest.mark.parametrize(
+    ("lengths", "error", "parts"),
+    [
+        (torch.tensor([5, 2]), ArgumentError, ("lengths", "T = 4", "got 5")),
+        (torch.tensor([-1, 2]), ArgumentError, ("lengths", "T = 4", "got -1")),
+        (torch.tensor([4.0, 2.0]), ArgumentTypeError, ("lengths", "integer", "torch.float32")),
+        (torch.tensor([True, False]), ArgumentTypeError, ("lengths", "integer", "torch.bool")),
+        (torch.tensor([4, 2, 1]), ArgumentError, ("lengths", "(2,)", "(3,)")),
+        (torch.tensor([[4, 2]]), ArgumentError, ("lengths", "(2,)", "(1, 2)")),
+        (torch.tensor(4), ArgumentError, ("lengths", "(2,)", "()")),
+        ([2.5, 1.0], ArgumentTypeError, ("lengths", "integer", "torch.float32")),
+    ],
+    ids=["too long", "negative", "float", "bool", "three", "two axes", "no axis", "list of floats"],
+)
+def test_lengths(kind, lengths, error, parts):
+    with refused(error, *parts):
+        built(kind, 3, 5)(X, lengths=lengths)
+
+
+@every_layer
+@pytest.mark.parametrize(
+    ("reset", "error", "parts"),
+    [
+        (torch.zeros(2, 4, dtype=torch.bool), ArgumentError, ("reset", "(4, 2)", "(2, 4)")),
+        (torch.zeros(4, dtype=torch.bool), ArgumentError, ("reset", "(4, 2)", "(4,)")),
+        (torch.zeros(4, 2), ArgumentTypeError, ("reset", "torch.bool", "torch.float32")),
+        (torch.zeros(4, 2, dtype=torch.int64), ArgumentTypeError, ("reset", "torch.bool", "torch.int64")),
+    ],
+    ids=["transposed", "one axis", "float", "int"],
+)
+def test_reset(kind, reset, error, parts):
+    with refused(error, *parts):
+        built(kind, 3, 5)(X, reset=reset)
+
+
+def test_reset_takes_the_layout_of_the_input():
+    with refused(ArgumentError, "reset", "(2, 4)", "(4, 2)"):
+        nn.GRU(3, 5, batch_first=True)(torch.zeros(2, 4, 3), reset=torch.zeros(4, 2, dtype=torch.bool))
+    with refused(ArgumentError, "reset", "(4,)", "(4, 1)"):
+        nn.GRU(3, 5)(torch.zeros(4, 3), reset=torch.zeros(4, 1, dtype=torch.bool))
+
+
+@every_layer
+def test_step_refuses_what_needs_the_future(kind):
+    with refused(ArgumentError, "step", "bidirectional=True", "future"):
+        built(kind, 3, 5, bidirectional=True).step(torch.zeros(2, 3))
+
+
+@every_layer
+def test_step_refuses_a_whole_sequence(kind):
+    with refused(ArgumentError, "step", "(B, 3)", "(4, 2, 3)"):
+        built(kind, 3, 5).step(X)
+
+
+@every_layer
+def test_step_names_the_shape_that_it_was_given(kind):
+    with refused(ArgumentError, "step", "(B, 3)", "(2, 7)"):
+        built(kind, 3, 5).step(torch.zeros(2, 7))
+
+
+def test_every_refusal_is_a_throughtime_error_and_a_builtin_one():
+    assert issubclass(ArgumentError, ThroughtimeError)
+    with pytest.raises(ValueError, match="got 0"):
+        nn.GRU(0, 5)
+    with pytest.raises(TypeError, match="PackedSequence"):
+        nn.GRU(3, 5)(pack_padded_sequence(X, [4, 2]))

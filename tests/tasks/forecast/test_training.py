@@ -1,0 +1,127 @@
+"""Seeds, Ctrl-C, and what the training config makes of the options."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tasks.forecast.series import TINY, forecasts, frame
+from throughtime import Forecaster
+from throughtime.training import Callback
+
+K = 3
+
+
+@pytest.mark.parametrize("strategy", ["recursive", "direct", "sequence"])
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(strategy):
+    df = frame(40, 30)
+    options = {"strategy": strategy, "hidden_size": 4, "num_layers": 2, "dropout": 0.3, "epochs": 2}
+    first = Forecaster(K, seed=5, **options).fit(df)
+    torch.manual_seed(99)
+    np.random.seed(99)  # noqa: NPY002  the global state is what is disturbed
+    again = Forecaster(K, seed=5, **options).fit(df)
+    assert forecasts(first).tobytes() == forecasts(again).tobytes()
+    assert [r.train_loss for r in first.history_.history] == [r.train_loss for r in again.history_.history]
+    assert forecasts(Forecaster(K, seed=6, **options).fit(df)).tobytes() != forecasts(first).tobytes()
+
+
+def test_fitting_again_begins_anew():
+    df = frame(40)
+    model = Forecaster(K, **TINY).fit(df)
+    once = forecasts(model)
+    assert forecasts(model.fit(df)).tobytes() == once.tobytes()
+
+
+def test_global_random_states_are_left_alone(tmp_path):
+    df = frame(40)
+    torch.manual_seed(1)
+    before, numpys = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    model = Forecaster(K, hidden_size=4, num_layers=2, dropout=0.5, epochs=1).fit(df)
+    model.evaluate(df)
+    model.cross_validation(df, 1)
+    model.save(tmp_path / "m")
+    Forecaster.load(tmp_path / "m").predict()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert np.array_equal(np.random.get_state()[1], numpys)  # noqa: NPY002
+
+
+class CtrlC(Callback):
+    """Interrupts at the n-th step."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+
+    def on_step(self, record) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("step", "best"), [(1, None), (4, 1)])
+def test_ctrl_c_keeps_a_model_that_can_be_used(step, best, tmp_path):
+    df = frame(60)
+    model = Forecaster(K, input_size=6, hidden_size=4, num_layers=1, epochs=50, batch_size=32)
+    model.fit(df, callbacks=[CtrlC(step)])
+    assert model.history_.stopped == "interrupted"
+    assert model.history_.best_epoch == best
+    assert np.isfinite(forecasts(model)).all()
+    assert model.evaluate(df).metrics["throughtime"]["MAE"] > 0
+    assert "best epoch" in model.summary()
+    model.save(tmp_path / "m")
+    assert forecasts(Forecaster.load(tmp_path / "m")).tobytes() == forecasts(model).tobytes()
+
+
+def test_a_fit_that_fails_leaves_the_model_before_it():
+    model = Forecaster(K, **TINY).fit(frame(40))
+    before = forecasts(model)
+    with pytest.raises(ValueError, match="at least 8 points"):
+        model.fit(frame(7))
+    assert forecasts(model).tobytes() == before.tobytes()
+
+
+def test_callbacks_hear_of_every_step():
+    seen = []
+
+    class Listener(Callback):
+        def on_step(self, record) -> None:
+            seen.append(record.global_step)
+
+    model = Forecaster(K, **TINY).fit(frame(60), callbacks=[Listener()])
+    assert seen == list(range(1, model.history_.steps + 1))
+    assert len(model.history_.history) == 2
+
+
+def test_epochs_left_open_make_about_three_thousand_steps():
+    model = Forecaster(K)
+    assert model._training_config(32 * 100).epochs == 30
+    assert model._training_config(10).epochs == 200  # no more passes than these over a few windows
+    assert model._training_config(32 * 10_000).epochs == 5
+
+
+def test_the_options_reach_the_training():
+    config = Forecaster(K, epochs=7, batch_size=5, learning_rate=0.1, patience=2, seed=8)._training_config(10)
+    assert (config.epochs, config.batch_size, config.learning_rate, config.patience, config.seed) == (7, 5, 0.1, 2, 8)
+
+
+def test_the_loss_is_the_one_asked_for():
+    df = frame(60)
+    mse, mae = (Forecaster(K, loss=loss, scaling="none", anchor="last", **TINY).fit(df) for loss in ("mse", "mae"))
+    held = slice(60 - 6 - K + 1, None)
+    assert held.start == 52
+    for model, power in ((mse, 2), (mae, 1)):
+        found = model.evaluate(df, n_windows=4, step_size=1).forecasts
+        off = (found["forecast"] - found["y"]).abs().to_numpy() ** power
+        assert model.history_.best_loss == pytest.approx(off.mean(), rel=1e-5)
+    assert forecasts(mse).tolist() != forecasts(mae).tolist()
+
+
+def test_patience_ends_early():
+    df = frame(60, value=lambda t, i: np.random.default_rng(7).normal(size=len(t)))
+    model = Forecaster(K, hidden_size=4, num_layers=1, epochs=60, patience=2, learning_rate=0.05).fit(df)
+    assert model.history_.stopped == "patience"
+    assert len(model.history_.history) < 60
+
+
+def test_the_number_of_threads_is_left_alone():
+    threads = torch.get_num_threads()
+    Forecaster(K, **TINY).fit(frame(40)).predict()
+    assert torch.get_num_threads() == threads
