@@ -90,8 +90,9 @@ def _set(*keys: str, to: Any):
             _set("series", name, to=value)
             for name, value in [
                 ("ids", []), ("ids", ["a"]), ("ids", ["a", 1]), ("ids", [[1], [2]]), ("ids", 3), ("ids", KeyError),
-                ("columns", {"id": "a", "time": "a", "target": "a"}), ("columns", {"id": 1, "time": "b", "target": "c"}),
-                ("columns", {}), ("columns", 5), ("frequency", {}), ("frequency", "D"), ("text_form", 5), ("text_form", [1]),
+                ("columns", {"id": "a", "time": "a", "target": "a"}),
+                ("columns", {"id": 1, "time": "b", "target": "c"}), ("columns", {}), ("columns", 5),
+                ("frequency", {}), ("frequency", "D"), ("text_form", 5), ("text_form", [1]),
             ]
         ),
         _set("series", "frequency", "step", to=0),

@@ -1,0 +1,43 @@
+"""The command line: one file a subcommand.
+
+    train       throughtime train TASK DATA --out MODEL
+    predict     throughtime predict MODEL [DATA]
+    evaluate    throughtime evaluate MODEL DATA
+    demo        throughtime demo [TASK]
+
+    app         the commands together, and errors as one line and exit status 2
+    options     options that several commands share
+    progress    the progress of a training, as a bar or as lines
+    results     tables and JSON
+    panels      from frames of forecasts to plots
+
+Exit status: 0 all went well; 2 wrong input or a missing extra, said in one line on stderr with nothing written; 130
+Ctrl-C, where `train` first saves the best model so far.
+
+Nothing heavy is imported before a command runs: `throughtime --help` needs neither torch nor polars.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from throughtime._extras import require
+from throughtime.errors import MissingExtraError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and give its exit status.
+
+    Args:
+        arguments: without the program's name; None takes those of the process.
+    """
+    try:
+        for package in ("typer", "rich"):
+            require(package, extra="cli")
+    except MissingExtraError as error:
+        print(error, file=sys.stderr)
+        return 2
+    from throughtime.cli.app import run
+
+    return run(arguments)

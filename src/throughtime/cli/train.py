@@ -1,0 +1,195 @@
+"""`throughtime train TASK DATA --out MODEL`."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from throughtime.cli.options import (
+    Data,
+    Freq,
+    IdColumn,
+    Quiet,
+    SeasonLength,
+    TargetColumn,
+    Threads,
+    TimeColumn,
+    help_of,
+    use_threads,
+)
+
+if TYPE_CHECKING:
+    from throughtime.data import SeriesSet
+
+__all__ = ["train"]
+
+_MODEL = "The model"
+_TRAINING = "The training"
+_INTERRUPTED = 130
+
+train = typer.Typer(help="Train a model on a table and save it as a folder.", rich_markup_mode="rich")
+
+
+@train.callback(invoke_without_command=True)
+def _start(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit
+
+
+def forecast(
+    data: Data,
+    horizon: Annotated[int, typer.Option(help="How many steps ahead to forecast.", show_default=False)],
+    out: Annotated[Path, typer.Option(metavar="MODEL", help="Folder to save the model in.", show_default=False)],
+    id_col: IdColumn = None,
+    time_col: TimeColumn = None,
+    target_col: TargetColumn = None,
+    freq: Freq = None,
+    season_length: SeasonLength = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            help="recursive: one step, fed back. direct: all steps from the last state. sequence: all at every time.",
+            show_default="sequence",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            help="rnn, gru, gru-reset-before, lstm, peephole-lstm or previous-peephole-lstm.",
+            show_default="gru",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    hidden_size: Annotated[
+        int | None, typer.Option(help="Units in a layer.", show_default="64", rich_help_panel=_MODEL)
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(help="Layers on top of one another.", show_default="2", rich_help_panel=_MODEL)
+    ] = None,
+    dropout: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of numbers dropped between layers while training.", show_default="0.0", rich_help_panel=_MODEL
+        ),
+    ] = None,
+    input_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Steps of history that a forecast sees.",
+            show_default="5 horizons or 2 seasons, as far as the data reach",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    scaling: Annotated[
+        str | None,
+        typer.Option(
+            help="How values are brought to one size: global, series, window, none or auto.",
+            show_default="auto",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Times to go through the data.",
+            show_default="as many as make about 3000 steps",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Windows in one step.", show_default="32", rich_help_panel=_TRAINING)
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="How far one step goes, at its peak.", show_default="0.005", rich_help_panel=_TRAINING),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            help="Stop after so many epochs without a better validation loss.",
+            show_default="never early",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    validation: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Table to validate on: later points of the same series, or other series.",
+            show_default="the end of the data",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="The same seed gives the same model, bit by bit.", show_default="0", rich_help_panel=_TRAINING
+        ),
+    ] = None,
+    threads: Threads = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a forecaster on one or many series.
+
+    DATA has a row for each series and time: the name of the series, the time, and the value. Ctrl-C ends the training
+    early and saves the best model so far (exit status 130).
+
+    [bold]throughtime train forecast sales.csv --horizon 12 --out model[/bold]
+    """
+    from throughtime.data import check_model_target
+
+    check_model_target(out)
+    use_threads(threads)
+    columns: dict[str, Any] = {"id_col": id_col, "time_col": time_col, "target_col": target_col}
+    given: dict[str, Any] = {
+        **columns,
+        "strategy": strategy,
+        "cell": cell,
+        "hidden_size": hidden_size,
+        "num_layers": layers,
+        "dropout": dropout,
+        "input_size": input_size,
+        "scaling": scaling,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "patience": patience,
+        "freq": freq,
+        "season_length": season_length,
+        "seed": seed,
+    }
+    series = _read(data, {**columns, "freq": freq})
+    held_out = None if validation is None else _read(validation, {**columns, "freq": freq})
+
+    from throughtime.cli.progress import progress
+    from throughtime.tasks import Forecaster
+
+    chosen = {name: value for name, value in given.items() if value is not None}
+    forecaster = Forecaster(horizon, **chosen)
+    with progress("training", quiet=quiet) as callbacks:
+        forecaster.fit(series.to_frame(), None if held_out is None else held_out.to_frame(), callbacks=callbacks)
+    interrupted = forecaster.history_.stopped == "interrupted"
+    if interrupted and forecaster.history_.best_epoch is None:
+        typer.echo("throughtime: interrupted before the first epoch ended; nothing was written", err=True)
+        raise typer.Exit(_INTERRUPTED)
+    forecaster.save(out)
+    if not quiet:
+        typer.echo(forecaster.summary())
+        typer.echo(f"\nSaved {out}. Forecast the next {horizon} steps with:\n")
+        typer.echo(f"  throughtime predict {shlex.quote(str(out))}")
+    if interrupted:
+        kept = f"epoch {forecaster.history_.best_epoch} of {forecaster.history_.history[-1].epoch}"
+        typer.echo(f"throughtime: interrupted; the best model so far ({kept}) was saved in {out}", err=True)
+        raise typer.Exit(_INTERRUPTED)
+
+
+train.command("forecast", help=help_of(forecast))(forecast)
+
+
+def _read(path: Path, options: dict[str, Any]) -> "SeriesSet":
+    from throughtime.data import read_series_file
+
+    return read_series_file(path, **{name: value for name, value in options.items() if value is not None})

@@ -1,0 +1,21 @@
+"""Plots, from plain arrays to PNG files; they know no task.
+
+panel       Panel: one series, its forecasts, what then happened; choose_series: which of many to draw
+forecast    forecast_plot, strategies_plot
+learning    learning_curve_plot
+style       colours, axes, writing a figure; check_plot_target
+"""
+
+from throughtime.report.forecast import forecast_plot, strategies_plot
+from throughtime.report.learning import learning_curve_plot
+from throughtime.report.panel import Panel, choose_series
+from throughtime.report.style import check_plot_target
+
+__all__ = [
+    "Panel",
+    "check_plot_target",
+    "choose_series",
+    "forecast_plot",
+    "learning_curve_plot",
+    "strategies_plot",
+]

@@ -1,0 +1,159 @@
+"""The command itself: how it starts, what it says, how it ends."""
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import throughtime
+from tests.cli.command import run
+from throughtime.cli import app, options, train
+from throughtime.nn.layers import LAYERS
+from throughtime.tasks import Forecaster
+from throughtime.tasks.forecast.forecaster import SCALINGS, STRATEGIES
+
+HEAVY = ("torch", "numpy", "polars", "narwhals", "matplotlib", "pandas")
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ | environment,
+    )
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "forecast", "--help"], ["demo", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(words: list[str]):
+    code = (
+        "import sys, json; from throughtime.cli import main; status = main(json.loads(sys.argv[1])); "
+        f"loaded = [name for name in {HEAVY} if name in sys.modules]; print(loaded, file=sys.stderr); sys.exit(status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(words)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0
+    assert done.stderr.strip() == "[]"
+    assert done.stdout.strip()
+
+
+def test_version(capsys: pytest.CaptureFixture[str]):
+    ended = run(capsys, "--version")
+    assert (ended.status, ended.out) == (0, f"throughtime {throughtime.__version__}\n")
+
+
+def test_module_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "throughtime", "--version"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == f"throughtime {throughtime.__version__}\n"
+
+
+def test_bare_command_shows_the_commands_in_order_of_use(capsys: pytest.CaptureFixture[str]):
+    ended = run(capsys)
+    assert ended.status == 0
+    places = [ended.out.index(f" {name} ") for name in ("train", "predict", "evaluate", "demo")]
+    assert places == sorted(places)
+    assert run(capsys, "train").status == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trian"], "'trian'"),
+        (["train", "forecats"], "'forecats'"),
+        (["predict"], "MODEL"),
+        (["train", "forecast", "x.csv", "--horizon", "3"], "--out"),
+        (["train", "forecast", "x.csv", "--horizon", "three", "--out", "m"], "'three'"),
+        (["train", "forecast", "x.csv", "--horizon=2.5", "--out", "m"], "'2.5'"),
+        (["evaluate", "m", "x.csv", "--windows", "many"], "'many'"),
+        (["predict", "m", "--colour"], "--colour"),
+        (["demo", "translate"], "'translate'"),
+    ],
+)
+def test_wrong_words_are_refused_in_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+):
+    monkeypatch.chdir(tmp_path)
+    assert said in run(capsys, *words).refused()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_words_say_where_help_is(capsys: pytest.CaptureFixture[str]):
+    assert run(capsys, "predict").err.endswith("see: throughtime predict --help\n")
+
+
+def test_without_typer_one_line_names_the_extra():
+    code = "import sys; sys.modules['typer'] = None; from throughtime.cli import main; sys.exit(main(['--help']))"
+    done = python(code)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "typer" in done.stderr
+    assert "pip install 'throughtime[cli]'" in done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    code = "import sys; from throughtime.cli import main; sys.exit(main(['--help']))"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    os.close(writing)
+    assert done.stderr == ""
+
+
+def test_other_errors_of_the_system_are_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    def full(_: object) -> None:
+        raise OSError(28, "No space left on device", "model.safetensors")
+
+    monkeypatch.setattr(train, "use_threads", full)
+    monkeypatch.setattr("throughtime.data.check_model_target", lambda _: None)
+    line = run(capsys, "train", "forecast", "x.csv", "--horizon", 3, "--out", "m").refused()
+    assert "model.safetensors" in line
+    assert "No space left on device" in line
+
+
+def test_defaults_in_the_help_are_the_forecasters_own():
+    parameters = inspect.signature(train.forecast).parameters
+    own = inspect.signature(Forecaster.__init__).parameters
+    renamed = {"layers": "num_layers"}
+    spoken = {"input_size", "epochs", "patience", "freq", "season_length"}  # None, said in words
+    checked = 0
+    for name, parameter in parameters.items():
+        counterpart = own.get(renamed.get(name, name))
+        if counterpart is None or parameter.default is inspect.Parameter.empty:
+            continue
+        shown = parameter.annotation.__metadata__[0].show_default
+        assert parameter.default is None, f"--{name} would override the forecaster's default"
+        if name in spoken:
+            assert counterpart.default is None
+        else:
+            assert shown == str(counterpart.default), name
+        checked += 1
+    assert checked == 17
+
+
+def test_choices_in_the_help_are_the_forecasters_own():
+    parameters = inspect.signature(train.forecast).parameters
+    help_of = {name: parameters[name].annotation.__metadata__[0].help for name in ("cell", "strategy", "scaling")}
+    for names, text in ((LAYERS, help_of["cell"]), (STRATEGIES, help_of["strategy"]), (SCALINGS, help_of["scaling"])):
+        assert [name for name in names if name not in text] == []
+
+
+def test_every_shared_option_is_used():
+    annotations = [
+        annotation
+        for command in (train.forecast, app.predict, app.evaluate)
+        for annotation in (parameter.annotation for parameter in inspect.signature(command).parameters.values())
+    ]
+    shared = [getattr(options, name) for name in options.__all__ if name[0].isupper()]
+    assert [option for option in shared if option not in annotations] == []

@@ -1,0 +1,136 @@
+"""`throughtime train forecast`: a table in, a model folder out."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import QUICK, rows, run, write_series
+from throughtime.tasks import Forecaster
+from throughtime.training import Callback, EpochRecord
+
+
+def test_it_saves_a_model_and_says_what_to_do_next(capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path):
+    folder = tmp_path / "my model"
+    ended = run(capsys, "train", "forecast", data, "--horizon", 3, "--out", folder, *QUICK)
+    assert ended.status == 0
+    assert "1 series, 40 points, step D" in ended.out
+    assert f"throughtime predict '{folder}'" in ended.out
+    assert "training: 1 epochs" in ended.err
+    assert Forecaster.load(folder).horizon == 3
+    assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.safetensors"]
+
+
+def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path):
+    ended = run(capsys, "train", "forecast", data, "--horizon", 3, "--out", tmp_path / "m", "--quiet", *QUICK)
+    assert (ended.status, ended.out, ended.err) == (0, "", "")
+
+
+def test_every_option_reaches_the_forecaster(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    header = "shop,day,sold,note"
+    table = write_series(tmp_path / "sales.csv", [f"{row},x" for row in rows(60) + rows(60, "b")], header)
+    given = {
+        "id_col": "shop",
+        "time_col": "day",
+        "target_col": "sold",
+        "freq": "D",
+        "season_length": 14,
+        "strategy": "direct",
+        "cell": "peephole-lstm",
+        "hidden_size": 5,
+        "layers": 2,
+        "dropout": 0.1,
+        "input_size": 9,
+        "scaling": "series",
+        "epochs": 2,
+        "batch_size": 16,
+        "learning_rate": 0.002,
+        "patience": 4,
+        "seed": 3,
+    }
+    words = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)]
+    ended = run(capsys, "train", "forecast", table, "--horizon", 4, "--out", tmp_path / "m", "--threads", 1, *words)
+    assert ended.status == 0, ended.err
+    kept = Forecaster.load(tmp_path / "m").get_params()
+    given["num_layers"] = given.pop("layers")
+    assert {name: kept[name] for name in given} == given
+
+
+def test_the_same_seed_gives_the_same_bytes(capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path):
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        run(capsys, "train", "forecast", data, "--horizon", 3, "--out", tmp_path / name, "--seed", seed, *QUICK)
+    weights = {name: (tmp_path / name / "model.safetensors").read_bytes() for name in "abc"}
+    assert weights["a"] == weights["b"] != weights["c"]
+
+
+def test_an_old_model_is_replaced(capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path):
+    for horizon in (3, 4):
+        ended = run(capsys, "train", "forecast", data, "--horizon", horizon, "--out", tmp_path / "m", *QUICK)
+        assert ended.status == 0
+    assert Forecaster.load(tmp_path / "m").horizon == 4
+
+
+def test_gzip_and_a_validation_file(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    lines = rows(80)
+    plain = write_series(tmp_path / "first.csv", lines[:50])
+    packed = tmp_path / "first.csv.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    later = write_series(tmp_path / "later.csv", lines[50:])
+    words = ["train", "forecast", packed, "--horizon", 3, "--out", tmp_path / "m", "--validation", later, *QUICK]
+    assert run(capsys, *words).status == 0
+    assert "given frame" in Forecaster.load(tmp_path / "m").validation_
+
+
+def test_a_constant_series_works(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    table = write_series(tmp_path / "flat.csv", [row.rpartition(",")[0] + ",7.0" for row in rows()])
+    assert run(capsys, "train", "forecast", table, "--horizon", 3, "--out", tmp_path / "m", *QUICK).status == 0
+    ended = run(capsys, "predict", tmp_path / "m", "--json")
+    assert [row["forecast"] for row in json.loads(ended.out)] == pytest.approx([7, 7, 7], abs=0.5)
+    assert run(capsys, "evaluate", tmp_path / "m", table, "--plot", tmp_path / "flat.png").status == 0
+
+
+class StopAfter(Callback):
+    """Ctrl-C, as a callback."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_step(self, record: object) -> None:
+        if self.epochs == 0:
+            raise KeyboardInterrupt
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        if record.epoch == self.epochs:
+            raise KeyboardInterrupt
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
+    fit = Forecaster.fit
+
+    def stopped(self: Forecaster, df: object, validation: object = None, *, callbacks: tuple = ()) -> Forecaster:
+        return fit(self, df, validation, callbacks=(*callbacks, StopAfter(epochs)))
+
+    monkeypatch.setattr(Forecaster, "fit", stopped)
+
+
+def test_ctrl_c_saves_the_best_model_so_far(
+    capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    interrupt(monkeypatch, 2)
+    words = ["train", "forecast", data, "--horizon", 3, "--out", tmp_path / "m", *QUICK, "--epochs", 50]
+    ended = run(capsys, *words)
+    assert ended.status == 130
+    assert "interrupted; the best model so far (epoch" in ended.err
+    assert len(Forecaster.load(tmp_path / "m").history_.history) == 2
+    assert run(capsys, "predict", tmp_path / "m").status == 0
+
+
+def test_ctrl_c_before_the_first_epoch_ends_writes_nothing(
+    capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    interrupt(monkeypatch, 0)
+    ended = run(capsys, "train", "forecast", data, "--horizon", 3, "--out", tmp_path / "m", *QUICK)
+    assert ended.status == 130
+    assert "nothing was written" in ended.err
+    assert list(tmp_path.iterdir()) == []
