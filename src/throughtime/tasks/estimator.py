@@ -79,7 +79,8 @@ class Estimator:
 
         Raises:
             NotFittedError: nothing was fitted.
-            ModelFolderError: the path holds something that is not a model folder, or cannot be written.
+            ModelFolderError: the path holds something that is not a model folder.
+            DataError: the path cannot be written.
         """
         self._check_fitted("save")
         tensors, extra = self._to_folder()
@@ -106,7 +107,15 @@ class Estimator:
         try:
             estimator = cls(**folder.configuration)
             estimator._from_folder(folder.tensors, folder.extra)
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            RuntimeError,
+            AttributeError,
+            MemoryError,
+        ) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ModelFolderError(
                 f"{cls.__name__}.load: expected a complete {cls.task} model, got one whose parts do not fit together "

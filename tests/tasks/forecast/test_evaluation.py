@@ -32,6 +32,8 @@ def test_each_metric_by_horizon():
 def test_smape_of_zeros():
     found = errors(np.array([[0.0, 1.0, 0.0]]), np.array([[0.0, 0.0, -2.0]]), np.array([1.0]))
     assert found["sMAPE"].tolist() == [0.0, 200.0, 200.0]
+    tiny = errors(np.array([[1e-9, 3e-30]]), np.array([[3e-9, 1e-30]]), np.array([1.0]))
+    assert tiny["sMAPE"] == pytest.approx([100.0, 100.0])
 
 
 def test_mase_leaves_windows_without_a_scale_out():

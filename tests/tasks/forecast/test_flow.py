@@ -126,6 +126,14 @@ def test_a_rule_that_can_be_known_is_learnt(name):
 def test_a_ramp_goes_on():
     df = frame(60, value=lambda t, i: 2.0 * t)
     model = Forecaster(
-        K, strategy="direct", scaling="window", input_size=6, hidden_size=4, num_layers=1, epochs=20, batch_size=8
+        K,
+        strategy="direct",
+        scaling="window",
+        input_size=6,
+        hidden_size=4,
+        num_layers=1,
+        epochs=40,
+        batch_size=8,
+        learning_rate=0.02,
     ).fit(df)
     np.testing.assert_allclose(forecasts(model), 2.0 * np.arange(60, 60 + K), atol=0.9)

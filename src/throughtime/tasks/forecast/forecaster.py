@@ -22,9 +22,8 @@ from throughtime.tasks.forecast.windows import Windows, end_windows, rolling_win
 from throughtime.training import Callback, TrainingConfig, TrainingResult, train
 
 LOSSES = ("mse", "mae")
-_STEPS = (
-    3000  # of the optimizer, where `epochs` is None: enough for a few hundred windows and for a few thousand series
-)
+# Where `epochs` is None: steps of the optimizer, and a bound on how often a small data set is seen.
+_STEPS, _MOST_EPOCHS = 3000, 100
 
 
 class Forecaster(Estimator):
@@ -48,7 +47,7 @@ class Forecaster(Estimator):
         scaling: "global", "series", "window", "none", or "auto", which chooses between global and window from the data.
         anchor: "level", "last", "seasonal", or "auto": the one with the least error on the training windows.
         loss: "mse" or "mae", in scaled units.
-        epochs: passes over the windows; None: as many as make about 3,000 steps.
+        epochs: passes over the windows; None: as many as make about 3,000 steps, at most 100.
         batch_size: windows a step.
         learning_rate: the peak of a one-cycle schedule of Adam.
         patience: epochs without a better validation loss before training stops; None: never early.
@@ -311,7 +310,7 @@ class Forecaster(Estimator):
 
     def _training_config(self, n_windows: int) -> TrainingConfig:
         steps_per_epoch = -(-n_windows // self.batch_size)
-        epochs = self.epochs or max(5, min(200, -(-_STEPS // steps_per_epoch)))
+        epochs = self.epochs or max(5, min(_MOST_EPOCHS, -(-_STEPS // steps_per_epoch)))
         return TrainingConfig(
             epochs=epochs,
             batch_size=self.batch_size,
