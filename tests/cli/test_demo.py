@@ -30,7 +30,7 @@ def test_one_table_a_picture_a_model_and_the_next_command(
     assert len(re.findall(r"^ *series +model +MASE +sMAPE +MSE", ended.out, re.MULTILINE)) == 1
     for name in ("recursive", "direct", "sequence", "naive", "seasonal naive", "linear"):
         assert len(re.findall(rf"(?:co2|sunspots|  ) +{name}  ", ended.out)) == 2, name
-    assert re.search(r"co2: \w+ \(MASE [\d.]+\) (beats|does not beat)", ended.out)
+    assert re.search(r"co2: the best of the three here, \w+ \(MASE [\d.]+\), (beats|does not beat)", ended.out)
     assert sorted(path.name for path in Path("demo-output").iterdir()) == ["co2.csv", "forecasts.png", "model"]
     assert Path("demo-output/forecasts.png").read_bytes().startswith(b"\x89PNG")
     # The command that the demo ends with is right as it stands.
@@ -92,6 +92,9 @@ def test_the_verdict_names_what_beats_the_model():
         evaluations = {name: Found(mase) for name, mase in zip(demo.STRATEGIES, mases, strict=True)}
         return demo._verdict(demo.Outcome(demo.EXAMPLES[0], None, {}, evaluations))  # type: ignore[arg-type]
 
-    assert verdict(1.5, 1.0, 3.0) == "co2: direct (MASE 1.000) beats naive (2.000), and does not beat linear (0.500)."
-    assert verdict(0.1, 1.0, 3.0) == "co2: recursive (MASE 0.100) beats naive (2.000) and linear (0.500)."
-    assert verdict(5.0, 4.0, 3.0) == "co2: sequence (MASE 3.000) does not beat naive (2.000) and linear (0.500)."
+    start = "co2: the best of the three here, "
+    assert verdict(1.5, 1.0, 3.0) == (
+        start + "direct (MASE 1.000), beats naive (2.000), and does not beat linear (0.500)."
+    )
+    assert verdict(0.1, 1.0, 3.0) == start + "recursive (MASE 0.100), beats naive (2.000) and linear (0.500)."
+    assert verdict(5.0, 4.0, 3.0) == start + "sequence (MASE 3.000), does not beat naive (2.000) and linear (0.500)."

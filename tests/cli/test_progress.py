@@ -26,12 +26,12 @@ def learn(callbacks: Sequence[Callback], validate: bool = True) -> None:
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What a terminal of 120 columns would be sent."""
+    """What a terminal of 80 columns would be sent."""
     screen = io.StringIO()
 
     def console(*, stderr: bool) -> Console:
         assert stderr, "stdout is for results"
-        return Console(file=screen, force_terminal=True, width=120, color_system=None)
+        return Console(file=screen, force_terminal=True, width=80, color_system=None)
 
     monkeypatch.setattr(progress, "Console", console)
     return screen
@@ -41,7 +41,7 @@ def test_bar(terminal: io.StringIO):
     with progress.progress("direct") as callbacks:
         learn(callbacks)
     seen = terminal.getvalue()
-    for part in ("direct", "epoch 3/3", "loss ", "validation ", "rate 0.001", "left"):
+    for part in ("direct", "epoch 3/3", "loss ", "val ", "rate 0.001", "left"):
         assert part in seen, part
     assert "direct: 3 epochs in 0 s, best loss " in seen.rstrip().splitlines()[-1]
     assert seen.count("\x1b[?25l") == seen.count("\x1b[?25h") == 1, "the cursor comes back"

@@ -3,6 +3,7 @@
     train       throughtime train TASK DATA --out MODEL
     predict     throughtime predict MODEL [DATA]
     evaluate    throughtime evaluate MODEL DATA
+    bench       throughtime bench
     demo        throughtime demo [TASK]
 
     app         the commands together, and errors as one line and exit status 2

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from throughtime import __version__
+from throughtime.cli.bench import bench
 from throughtime.cli.demo import demo
 from throughtime.cli.evaluate import evaluate
 from throughtime.cli.options import help_of
@@ -30,14 +31,14 @@ class _InOrder(TyperGroup):
     """Commands in the order in which they are used; typer puts groups last."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
-        return ["train", "predict", "evaluate", "demo"]
+        return ["train", "predict", "evaluate", "bench", "demo"]
 
 
 app = typer.Typer(
     name="throughtime", cls=_InOrder, rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False
 )
 app.add_typer(train, name="train")
-for command in (predict, evaluate, demo):
+for command in (predict, evaluate, bench, demo):
     app.command(command.__name__, help=help_of(command))(command)
 
 

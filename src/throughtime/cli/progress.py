@@ -65,9 +65,10 @@ class LineProgress(Callback):
             return
         self.last_line = now
         left = (now - self.began) / record.epoch * (self.epochs - record.epoch)
-        numbers = _numbers(record)
+        validation = "" if record.validation_loss is None else f", validation {record.validation_loss:.4g}"
         print(
-            f"{self.label.rstrip()}: epoch {record.epoch}/{self.epochs}, {numbers}, at most {_duration(left)} left",
+            f"{self.label.rstrip()}: epoch {record.epoch}/{self.epochs}, loss {record.train_loss:.4g}{validation}, "
+            f"rate {record.learning_rate:.2g}, at most {_duration(left)} left",
             file=sys.stderr,
         )
 
@@ -104,12 +105,14 @@ class _BarProgress(Callback):
         self.bar.update(
             self.task,
             completed=record.global_step,
-            numbers=f"epoch {record.epoch}/{record.epochs}  {self.numbers or f'loss {record.loss:.4g}'}",
+            numbers=f"epoch {record.epoch}/{record.epochs}  {self.numbers or f'loss {record.loss:<7.3g}'}",
             left=f"≤ {_duration(left)} left",
         )
 
     def on_epoch(self, record: EpochRecord) -> None:
-        self.numbers = _numbers(record)
+        # Fixed widths, so that the bar stands still; short enough for 80 columns.
+        validation = "" if record.validation_loss is None else f"  val {record.validation_loss:<7.3g}"
+        self.numbers = f"loss {record.train_loss:<7.3g}{validation}  rate {record.learning_rate:<7.1g}"
 
     def on_end(self, result: TrainingResult) -> None:
         self.close()
@@ -118,11 +121,6 @@ class _BarProgress(Callback):
     def close(self) -> None:
         """Take the bar off the screen; safe to call twice."""
         self.bar.stop()
-
-
-def _numbers(record: EpochRecord) -> str:
-    validation = "" if record.validation_loss is None else f", validation {record.validation_loss:.4g}"
-    return f"loss {record.train_loss:.4g}{validation}, rate {record.learning_rate:.2g}"
 
 
 def _ending(label: str, result: TrainingResult) -> str:

@@ -68,11 +68,22 @@ def test_linear_autoregression_takes_a_trend_on():
 
 
 @pytest.mark.parametrize(("n", "input_size"), [(8, 6), (9, 2), (30, 1), (14, 30), (45, 12)])
-def test_linear_autoregression_of_few_windows_has_few_lags(n, input_size):
+def test_linear_autoregression_of_few_windows_is_finite(n, input_size):
     windows = training_windows(series_of(n), input_size, K)
     model = LinearAutoregression.fit(windows, *unscaled(len(windows)))
-    assert len(model.weight) == max(1, min(input_size, len(windows) // 4 - 1))
+    assert len(model.weight) in {max(1, input_size >> halvings) for halvings in range(6)}
     assert np.isfinite(model.predict(windows, *unscaled(len(windows)))).all()
+
+
+@pytest.mark.parametrize(("lag", "expected"), [(3, 3), (12, 12)])
+def test_linear_autoregression_takes_as_many_lags_as_predict_best(lag, expected):
+    noise = np.random.default_rng(0).normal(size=(400 + lag, 1))
+    values = noise.copy()
+    for t in range(lag, len(values)):
+        values[t] += 0.95 * values[t - lag]
+    windows = training_windows(series_of(len(values), value=lambda t, i: values[:, 0]), 12, 1)
+    model = LinearAutoregression.fit(windows, *unscaled(len(windows)))
+    assert len(model.weight) == expected
 
 
 def test_linear_autoregression_learns_from_windows_with_a_full_history_where_there_are_any():

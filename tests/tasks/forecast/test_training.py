@@ -93,7 +93,7 @@ def test_callbacks_hear_of_every_step():
 def test_epochs_left_open_make_about_three_thousand_steps():
     model = Forecaster(K)
     assert model._training_config(32 * 100).epochs == 30
-    assert model._training_config(10).epochs == 200  # no more passes than these over a few windows
+    assert model._training_config(10).epochs == 100  # no more passes than these over a few windows
     assert model._training_config(32 * 10_000).epochs == 5
 
 

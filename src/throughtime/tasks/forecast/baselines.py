@@ -40,17 +40,33 @@ class LinearAutoregression:
 
     @classmethod
     def fit(cls, windows: Windows, level_N: Array, scale_N: Array) -> "LinearAutoregression":
-        """Fit on the windows with a full history; P is cut so that four windows stand against each coefficient."""
+        """Fit on the windows with a full history.
+
+        P is the window, or a half, a quarter, ... of it: the one with the least squared error on the last fifth of the
+        windows when fitted on the others.
+        """
         keep = np.flatnonzero(windows.lengths >= windows.input_size)
         if not len(keep):
             keep = np.arange(len(windows))
         if len(keep) > _MOST_WINDOWS:
             keep = keep[np.linspace(0, len(keep) - 1, _MOST_WINDOWS).astype(np.int64)]
         windows, level_N1, scale_N1 = windows[keep], level_N[keep, None], scale_N[keep, None]
-        P = max(1, min(windows.input_size, len(windows) // 4 - 1))
-        lags_NP = (_lags(windows, P) - level_N1) / scale_N1
+        lags_NL = (_lags(windows, windows.input_size) - level_N1) / scale_N1
         target_NK = (windows.targets() - level_N1) / scale_N1
-        design = np.concatenate((lags_NP, np.ones((len(windows), 1))), axis=1)
+        L = int(windows.input_size)
+        choices = [L >> halvings for halvings in range(L.bit_length())]
+        border = len(windows) - len(windows) // 5
+
+        def error(P: int) -> float:
+            found = cls._solve(lags_NL[:border, -P:], target_NK[:border])
+            return float(np.mean((lags_NL[border:, -P:] @ found.weight + found.bias - target_NK[border:]) ** 2))
+
+        P = min(choices, key=error) if border < len(windows) else 1
+        return cls._solve(lags_NL[:, -P:], target_NK)
+
+    @classmethod
+    def _solve(cls, lags_NP: Array, target_NK: Array) -> "LinearAutoregression":
+        design = np.concatenate((lags_NP, np.ones((len(lags_NP), 1))), axis=1)
         solution, *_ = np.linalg.lstsq(design, target_NK, rcond=None)
         return cls(weight=np.asarray(solution[:-1]), bias=np.asarray(solution[-1]))
 
