@@ -19,7 +19,7 @@ READY := $(VENV)/.ready
 NATIVE := $(wildcard CMakeLists.txt) $(shell find csrc -type f 2>/dev/null)
 NATIVE_CODE := $(filter %.cpp %.h %.inc,$(NATIVE))
 
-.PHONY: help demo test test-slow lint types format native wheel wheel-check warnings sanitize ci clean
+.PHONY: help demo test test-slow lint types format native wheel wheel-check warnings sanitize sanitize-address sanitize-thread ci clean
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -98,6 +98,36 @@ warnings: $(READY) ## compile csrc with warnings as errors
 	@echo "== C++ with warnings as errors"
 	@$(CMAKE_CONFIGURE) -B build/warnings -DTHROUGHTIME_WERROR=ON >/dev/null
 	@$(BIN)/cmake --build build/warnings
+
+# The driver calls every kernel through the module that lies in the folder it is given; NumPy alone, since torch under a
+# sanitizer reports its own. The runtime must be there before Python starts: hence the preload, and GCC, whose runtimes
+# have these names. The thread sanitizer needs addresses that are not randomised.
+SANITIZE_CXX := g++
+runtime = $$($(SANITIZE_CXX) -print-file-name=$(1))
+SANITIZE_RUN = PYTHONPATH=.:src OPENBLAS_NUM_THREADS=1 PYTHONMALLOC=malloc
+
+sanitize: sanitize-address sanitize-thread ## the kernels under address + undefined-behaviour and thread sanitizers
+
+sanitize-address: SANITIZERS := address,undefined
+sanitize-address: PRELOAD = LD_PRELOAD="$(call runtime,libasan.so) $(call runtime,libubsan.so) $(call runtime,libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0
+sanitize-address: PROVOKE := overrun
+
+sanitize-thread: SANITIZERS := thread
+sanitize-thread: PRELOAD = LD_PRELOAD="$(call runtime,libtsan.so) $(call runtime,libstdc++.so)" TSAN_OPTIONS=halt_on_error=1 \
+	setarch -R
+sanitize-thread: PROVOKE := race
+
+# First a finding made on purpose: a sanitizer that is not at work would find nothing either.
+sanitize-address sanitize-thread: $(READY)
+	@echo "== $@: build"
+	@CXX=$(SANITIZE_CXX) $(CMAKE_CONFIGURE) -B build/$@ -DTHROUGHTIME_SANITIZE=$(SANITIZERS) \
+		-DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" >/dev/null
+	@$(BIN)/cmake --build build/$@
+	@echo "== $@: run"
+	@if $(SANITIZE_RUN) env $(PRELOAD) $(BIN)/python -m tests.kernels.sanitize_driver build/$@ --provoke $(PROVOKE) \
+		2>/dev/null; then echo "make: expected $@ to report the $(PROVOKE) made on purpose, got none" >&2; exit 1; fi
+	@$(SANITIZE_RUN) env $(PRELOAD) $(BIN)/python -m tests.kernels.sanitize_driver build/$@
 
 ci: ## everything that CI runs, in this checkout
 	@.ci/run

@@ -20,15 +20,15 @@ inline constexpr Index saved_unit_multiple = 16;
 template <class T>
 struct Inputs {
     Index T_, B, I, H;
-    const T* x;           // x: [T,B,I] strides (x_t, x_b, 1); rows past a length are never read
+    const T* x;  // x: [T,B,I] strides (x_t, x_b, 1); rows past a length are never read
     Index x_t, x_b;
-    const T* h0;          // h0: [B,H] initial state, null for zeros
-    const T* c0;          // c0: [B,H] initial cell, null for zeros; ignored by cells without one
-    const T* weight_ih;   // weight_ih: [G*H,I] gates stacked in torch's order
-    const T* weight_hh;   // weight_hh: [G*H,H]
-    const T* bias_ih;     // bias_ih: [G*H] or null
-    const T* bias_hh;     // bias_hh: [G*H] or null
-    const T* weight_ch;   // weight_ch: [3*H] peepholes i f o; null for cells without them
+    const T* h0;             // h0: [B,H] initial state, null for zeros
+    const T* c0;             // c0: [B,H] initial cell, null for zeros; ignored by cells without one
+    const T* weight_ih;      // weight_ih: [G*H,I] gates stacked in torch's order
+    const T* weight_hh;      // weight_hh: [G*H,H]
+    const T* bias_ih;        // bias_ih: [G*H] or null
+    const T* bias_hh;        // bias_hh: [G*H] or null
+    const T* weight_ch;      // weight_ch: [3*H] peepholes i f o; null for cells without them
     const int64_t* lengths;  // lengths: [B] valid steps of a row, 0..T; null for T everywhere
     const uint8_t* reset;    // reset: [T,B] strides (reset_t, reset_b), non-zero = border before t; null for none
     Index reset_t, reset_b;
@@ -38,44 +38,44 @@ struct Inputs {
 
 template <class T>
 struct ForwardCall : Inputs<T> {
-    T* y;                 // y: [T,B,H] strides (y_t, y_b, 1); zero past a length
+    T* y;  // y: [T,B,H] strides (y_t, y_b, 1); zero past a length
     Index y_t, y_b;
-    T* h_n;               // h_n: [B,H] state after the last valid step
-    T* c_n;               // c_n: [B,H]; null for cells without a cell state
-    T* saved;             // saved: saved_elements() values for the backward pass, or null
-    T* c_seq;             // c_seq: [T,B,H] contiguous, c after every step, zero past a length; or null
+    T* h_n;    // h_n: [B,H] state after the last valid step
+    T* c_n;    // c_n: [B,H]; null for cells without a cell state
+    T* saved;  // saved: saved_elements() values for the backward pass, or null
+    T* c_seq;  // c_seq: [T,B,H] contiguous, c after every step, zero past a length; or null
 };
 
 // Diagnostics of one backward pass. Each pointer may be null, and costs nothing then.
 struct Health {
-    double* dh_square;      // dh_square: [T,B] squared norm of the whole gradient with respect to h_t
-    double* dc_square;      // dc_square: [T,B] the same for c_t
-    int32_t* saturated;     // saturated: [G,T,B] units whose gate lies within `margin` of an end of its range
+    double* dh_square;   // dh_square: [T,B] squared norm of the whole gradient with respect to h_t
+    double* dc_square;   // dc_square: [T,B] the same for c_t
+    int32_t* saturated;  // saturated: [G,T,B] units whose gate lies within `margin` of an end of its range
     double margin;
-    int64_t* first_bad;     // first_bad: [2,B,3] (gate, time, unit) of a row's first non-finite activation in running
-                            // order, then of its first non-finite gate gradient in backward order; -1 for none
+    int64_t* first_bad;  // first_bad: [2,B,3] (gate, time, unit) of a row's first non-finite activation in running
+                         // order, then of its first non-finite gate gradient in backward order; -1 for none
 };
 
 template <class T>
 struct BackwardCall : Inputs<T> {
-    const T* y;           // y: [T,B,H] what the forward pass wrote
+    const T* y;  // y: [T,B,H] what the forward pass wrote
     Index y_t, y_b;
-    const T* saved;       // saved: what the forward pass wrote, under the same instruction set
-    const T* c_seq;       // c_seq: [T,B,H] what the forward pass wrote; null for cells without a cell state
-    const T* dy;          // dy: [T,B,H] strides (dy_t, dy_b, 1), or null for zeros; rows past a length are never read
+    const T* saved;  // saved: what the forward pass wrote, under the same instruction set
+    const T* c_seq;  // c_seq: [T,B,H] what the forward pass wrote; null for cells without a cell state
+    const T* dy;     // dy: [T,B,H] strides (dy_t, dy_b, 1), or null for zeros; rows past a length are never read
     Index dy_t, dy_b;
-    const T* dh_n;        // dh_n: [B,H] or null
-    const T* dc_n;        // dc_n: [B,H] or null
-    const T* dc_seq;      // dc_seq: [T,B,H] contiguous gradient of every c_t, or null
-    T* dx;                // dx: [T,B,I] strides (dx_t, dx_b, 1), zero past a length; this and all below: null = not wanted
+    const T* dh_n;    // dh_n: [B,H] or null
+    const T* dc_n;    // dc_n: [B,H] or null
+    const T* dc_seq;  // dc_seq: [T,B,H] contiguous gradient of every c_t, or null
+    T* dx;            // dx: [T,B,I] strides (dx_t, dx_b, 1), zero past a length; this and all below: null = not wanted
     Index dx_t, dx_b;
-    T* dh0;               // dh0: [B,H]
-    T* dc0;               // dc0: [B,H]
-    T* dweight_ih;        // dweight_ih: [G*H,I]
-    T* dweight_hh;        // dweight_hh: [G*H,H]
-    T* dbias_ih;          // dbias_ih: [G*H]
-    T* dbias_hh;          // dbias_hh: [G*H]
-    T* dweight_ch;        // dweight_ch: [3*H]
+    T* dh0;         // dh0: [B,H]
+    T* dc0;         // dc0: [B,H]
+    T* dweight_ih;  // dweight_ih: [G*H,I]
+    T* dweight_hh;  // dweight_hh: [G*H,H]
+    T* dbias_ih;    // dbias_ih: [G*H]
+    T* dbias_hh;    // dbias_hh: [G*H]
+    T* dweight_ch;  // dweight_ch: [3*H]
     Health health;
 };
 

@@ -28,10 +28,10 @@ struct Product {
 // What a cell's backward step gets and gives, for one vector of units.
 template <class T>
 struct StepGradient {
-    Vec<T> dh;        // in: the whole gradient of the new h
-    Vec<T> dc;        // in: gradient of the new c from later steps; out: gradient of the previous c
-    Vec<T> dh_direct; // out: the part of the gradient of the previous h that passes no weight
-    Vec<T> dc_whole;  // out: the whole gradient of the new c
+    Vec<T> dh;         // in: the whole gradient of the new h
+    Vec<T> dc;         // in: gradient of the new c from later steps; out: gradient of the previous c
+    Vec<T> dh_direct;  // out: the part of the gradient of the previous h that passes no weight
+    Vec<T> dc_whole;   // out: the whole gradient of the new c
 };
 
 template <class T>
@@ -153,7 +153,8 @@ struct GruResetBefore : CellBase {
 
     // ... then r, once d(r h) = W_hn^T da_n is known.
     template <class T>
-    THROUGHTIME_INLINE static void backward_second(Vec<T> a_r, Vec<T> h_prev, Vec<T> drh, Vec<T>& dh_direct, Vec<T>& da_r) {
+    THROUGHTIME_INLINE static void backward_second(Vec<T> a_r, Vec<T> h_prev, Vec<T> drh, Vec<T>& dh_direct,
+                                                   Vec<T>& da_r) {
         da_r = drh * h_prev * (a_r * one_minus<T>(a_r));
         dh_direct = fma(drh, a_r, dh_direct);
     }

@@ -7,8 +7,8 @@
 
 namespace throughtime {
 
-#define THROUGHTIME_DECLARE_KERNELS(set)       \
-    namespace set {                            \
+#define THROUGHTIME_DECLARE_KERNELS(set)          \
+    namespace set {                               \
     extern const Kernels<float> kernels_float32;  \
     extern const Kernels<double> kernels_float64; \
     }
@@ -39,8 +39,8 @@ const InstructionSet all_sets[] = {
                      __builtin_cpu_supports("fma"));
      },
      &avx512::kernels_float32, &avx512::kernels_float64},
-    {"avx2", [] { return bool(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")); }, &avx2::kernels_float32,
-     &avx2::kernels_float64},
+    {"avx2", [] { return bool(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")); },
+     &avx2::kernels_float32, &avx2::kernels_float64},
     {"x86-64-v2", [] { return bool(__builtin_cpu_supports("sse4.2")); }, &x86_64_v2::kernels_float32,
      &x86_64_v2::kernels_float64},
 #elif defined(__aarch64__)
@@ -54,7 +54,8 @@ const InstructionSet* best_set() {
     for (const InstructionSet& set : all_sets) {
         if (set.here()) return &set;
     }
-    throw std::runtime_error("throughtime's kernels: expected a processor with at least SSE 4.2, found none; use backend='reference'");
+    throw std::runtime_error(
+        "throughtime's kernels: expected a processor with at least SSE 4.2, found none; use backend='reference'");
 }
 
 std::atomic<const InstructionSet*>& chosen() {

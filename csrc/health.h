@@ -56,9 +56,9 @@ struct HealthNotes {
             const int gate = Cell::slots[s].ih;
             for (Index lane = 0; gate >= 0 && lane < used; ++lane) {
                 int64_t* first = health.first_bad + (B + b) * 3;
-                // Time runs backward here: what stands there from a later time came first.
-                if (!is_bad(da[s * lanes<T> + lane]) || first[1] > t) continue;
-                if (first[1] < 0 || gate < first[0]) set(first, gate, t, v * lanes<T> + lane);
+                if (!is_bad(da[s * lanes<T> + lane])) continue;
+                // What stands there from another time came first; within one step the first gate stands.
+                if (first[1] < 0 || (first[1] == t && gate < first[0])) set(first, gate, t, v * lanes<T> + lane);
             }
         }
     }

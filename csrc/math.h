@@ -20,9 +20,9 @@ struct ExpConstants<float> {
     // ln 2 in two parts; the first has 9 significant bits, so that its product with an exponent is exact.
     static constexpr float ln2_high = 0.693359375f;
     static constexpr float ln2_low = -2.12194440e-4f;
-    static constexpr float lowest = -87.0f;   // 2^-126 is the smallest scale that is a normal number
-    static constexpr float highest = 89.0f;   // a scale of 2^128 is infinity, as it should be
-    static constexpr float one_below = 20.0f; // tanh(x) rounds to 1 for 2x beyond it
+    static constexpr float lowest = -87.0f;    // 2^-126 is the smallest scale that is a normal number
+    static constexpr float highest = 89.0f;    // a scale of 2^128 is infinity, as it should be
+    static constexpr float one_below = 20.0f;  // tanh(x) rounds to 1 for 2x beyond it
     // Relative error of the polynomial: 2.5e-8.
     static constexpr float q[] = {0.5f, 0.1666657606f, 0.04166655346f, 0.008363333082f, 0.0013926376f};
 };

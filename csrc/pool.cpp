@@ -81,7 +81,9 @@ public:
         const unsigned long ticket = ((ticket_.load(std::memory_order_relaxed) >> 16) + 1) << 16;
         ticket_.store(ticket | static_cast<unsigned long>(team.size()), std::memory_order_seq_cst);
         if (asleep_.load(std::memory_order_seq_cst) > 0) {
-            { std::lock_guard lock(mutex_); }
+            {
+                std::lock_guard lock(mutex_);
+            }
             wake_.notify_all();
         }
         body(context, 0, team);

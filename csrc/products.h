@@ -30,8 +30,8 @@ void multiply_x(const PackedWeights<T>& packed, Index I, const T* const* x_rows,
             const Index begin = tiles.begin(tile), end = tiles.begin(tile + 1);
             const Sums<T> sums{biases + first * W, 0, slots * W, block + (begin * slots + first) * W, slots * W,
                                out.vector_stride};
-            multiply_rows_of<T, G, U, tile_rows(G * U)>(static_cast<int>(end - begin), x_rows + begin, contiguous(I), right,
-                                                        sums);
+            multiply_rows_of<T, G, U, tile_rows(G * U)>(static_cast<int>(end - begin), x_rows + begin, contiguous(I),
+                                                        right, sums);
         }
         for (int s = 0; s < slots; ++s) {
             if (Cell::slots[s].ih >= 0) continue;
@@ -61,8 +61,8 @@ void multiply_h(const PackedWeights<T>& packed, Index H, const T* const* rows, I
             const Index begin = tiles.begin(tile), end = tiles.begin(tile + 1);
             T* at = block + begin * slots * W;
             const Sums<T> sums{at, slots * W, out.vector_stride, at, slots * W, out.vector_stride};
-            multiply_rows_of<T, G, U, tile_rows(G * U)>(static_cast<int>(end - begin), rows + begin, contiguous(H), right,
-                                                        sums);
+            multiply_rows_of<T, G, U, tile_rows(G * U)>(static_cast<int>(end - begin), rows + begin, contiguous(H),
+                                                        right, sums);
             after(v, U, begin, end);
         }
     });

@@ -74,7 +74,7 @@ int useful_threads(int wanted, double multiply_adds, const Schedule& schedule, I
     // Waking a team costs a few microseconds, which is about this many multiply-adds of one core.
     constexpr double worth_a_team = 2e5;
     if (multiply_adds < worth_a_team) return 1;
-    const Index parts = std::max(schedule.B, unit_vectors);
+    const Index parts = std::min(std::max(schedule.B, unit_vectors), most_threads);
     return static_cast<int>(std::max<Index>(1, std::min<Index>(wanted, parts)));
 }
 

@@ -50,11 +50,11 @@ private:
         bool border;
     };
     struct Member {
-        Pair* pairs;             // pairs: [capacity] all of a chunk's, at offset[s] + position
-        Index* offset;           // offset: [capacity] of the chunk's steps
-        const T** rows;          // rows: [capacity] left rows of a product
-        Index* mine;             // mine: [capacity] the pairs of the member's share
-        T* scratch;              // packed columns, or a tile of dx
+        Pair* pairs;                   // pairs: [capacity] all of a chunk's, at offset[s] + position
+        Index* offset;                 // offset: [capacity] of the chunk's steps
+        const T** rows;                // rows: [capacity] left rows of a product
+        Index* mine;                   // mine: [capacity] the pairs of the member's share
+        T* scratch;                    // packed columns, or a tile of dx
         Index x0, x1, a0, a1, b0, b1;  // tiles of the weight gradients
     };
 
@@ -65,8 +65,8 @@ private:
     const HealthNotes<Cell, T> notes_;
     const Index H_, I_, V_, width_;
     const bool wants_ih_, wants_hh_, wants_sums_;  // dW_ih, dW_hh, and any of the bias and peephole gradients
-    Index capacity_;    // pairs of a chunk
-    T* transposed_ih_;  // [vectors(I)][x count * H][lane]
+    Index capacity_;                               // pairs of a chunk
+    T* transposed_ih_;                             // [vectors(I)][x count * H][lane]
     T* transposed_hh_[2];
     T* peephole_;
     T *dh_, *dc_, *drh_;  // [B, width] by position
@@ -81,9 +81,8 @@ private:
 
     SequenceBackward(const BackwardCall<T>& call, const Schedule& schedule, const Division& division, Arena& arena)
         : call_(call), schedule_(schedule), division_(division), rows_{call, schedule},
-          notes_{call.health, call.T_, call.B, call.H}, H_(call.H), I_(call.I),
-          V_(vectors<T>(call.H)), width_(V_ * W), wants_ih_(call.dweight_ih != nullptr),
-          wants_hh_(call.dweight_hh != nullptr),
+          notes_{call.health, call.T_, call.B, call.H}, H_(call.H), I_(call.I), V_(vectors<T>(call.H)), width_(V_ * W),
+          wants_ih_(call.dweight_ih != nullptr), wants_hh_(call.dweight_hh != nullptr),
           wants_sums_(call.dbias_ih != nullptr || call.dbias_hh != nullptr || call.dweight_ch != nullptr) {
         // A chunk's dgates should stay in the caches from the steps to the sums; many pairs make good sums.
         constexpr Index bytes = 512 * 1024;
@@ -326,7 +325,8 @@ private:
             const Pair& pair = mine.pairs[at];
             const Index state = pair.state + v * W;
             Vec<T> direct = load(static_cast<const T*>(dh_ + state)), da;
-            Cell::template backward_second<T>(load(pair.saved + v * call_.B * slots * W), load_or_zero(pair.h_prev, v, left),
+            Cell::template backward_second<T>(load(pair.saved + v * call_.B * slots * W),
+                                              load_or_zero(pair.h_prev, v, left),
                                               load(static_cast<const T*>(drh_ + state)), direct, da);
             store(dh_ + state, direct);
             store(dgates_.data + v * dgates_.vector_stride + at * slots * W, da);
@@ -352,12 +352,15 @@ private:
                 // are, so sums go by way of the scratch.
                 T* sums_at = mine.scratch;
                 for (Index i = begin; add && i < end; ++i) {
-                    std::memcpy(sums_at + (i - begin) * U * W, out + share.positions[i] * width_ + v * W, U * W * sizeof(T));
+                    std::memcpy(sums_at + (i - begin) * U * W, out + share.positions[i] * width_ + v * W,
+                                U * W * sizeof(T));
                 }
                 const Sums<T> sums{add ? sums_at : nullptr, U * W, W, sums_at, U * W, W};
-                multiply_rows_of<T, 1, U, tile_rows(U)>(static_cast<int>(end - begin), mine.rows + begin, span, right, sums);
+                multiply_rows_of<T, 1, U, tile_rows(U)>(static_cast<int>(end - begin), mine.rows + begin, span, right,
+                                                        sums);
                 for (Index i = begin; i < end; ++i) {
-                    std::memcpy(out + share.positions[i] * width_ + v * W, sums_at + (i - begin) * U * W, U * W * sizeof(T));
+                    std::memcpy(out + share.positions[i] * width_ + v * W, sums_at + (i - begin) * U * W,
+                                U * W * sizeof(T));
                 }
             }
         });
@@ -384,7 +387,8 @@ private:
             for (Index tile = 0; tile < tiles.number; ++tile) {
                 const Index begin = tiles.begin(tile), end = tiles.begin(tile + 1);
                 const Sums<T> sums{nullptr, 0, 0, mine.scratch, U * W, W};
-                multiply_rows_of<T, 1, U, tile_rows(U)>(static_cast<int>(end - begin), mine.rows + begin, span, right, sums);
+                multiply_rows_of<T, 1, U, tile_rows(U)>(static_cast<int>(end - begin), mine.rows + begin, span, right,
+                                                        sums);
                 for (Index i = begin; i < end; ++i) {
                     std::memcpy(mine.pairs[mine.mine[i]].dx + j * W, mine.scratch + (i - begin) * U * W,
                                 static_cast<std::size_t>(width) * sizeof(T));
@@ -395,7 +399,8 @@ private:
 
     void weight_gradients(Index count, const Member& mine, Index v0, Index v1) {
         const Pair* pairs = mine.pairs;
-        if (wants_ih_) gradient_x_.add(dgates_, count, mine.x0, mine.x1, mine.scratch, [&](Index i) { return pairs[i].x; });
+        if (wants_ih_)
+            gradient_x_.add(dgates_, count, mine.x0, mine.x1, mine.scratch, [&](Index i) { return pairs[i].x; });
         if (wants_hh_) {
             gradient_0_.add(dgates_, count, mine.a0, mine.a1, mine.scratch, [&](Index i) { return pairs[i].h_prev; });
             if constexpr (Cell::two_products) {
@@ -447,8 +452,10 @@ private:
             for (int s = 0; s < slots; ++s) {
                 const Vec<T> sum = load<T>(slot_sums_ + (v * slots + s) * W);
                 const Slot slot = Cell::slots[s];
-                if (call_.dbias_ih != nullptr && slot.ih >= 0) store_first(call_.dbias_ih + slot.ih * H_ + v * W, sum, left);
-                if (call_.dbias_hh != nullptr && slot.hh >= 0) store_first(call_.dbias_hh + slot.hh * H_ + v * W, sum, left);
+                if (call_.dbias_ih != nullptr && slot.ih >= 0)
+                    store_first(call_.dbias_ih + slot.ih * H_ + v * W, sum, left);
+                if (call_.dbias_hh != nullptr && slot.hh >= 0)
+                    store_first(call_.dbias_hh + slot.hh * H_ + v * W, sum, left);
             }
             for (int i = 0; call_.dweight_ch != nullptr && i < Cell::peepholes; ++i) {
                 store_first(call_.dweight_ch + i * H_ + v * W, load<T>(peephole_sums_ + (v * 3 + i) * W), left);

@@ -37,24 +37,24 @@ private:
     const Rows<T> rows_;
     const Index H_, V_, width_;  // hidden units, their vectors, and the row length of the state buffers
     PackedWeights<T> packed_;
-    T* h_[2];   // h_[s % 2]: [B, width] by position, the state before step s
-    T* c_;      // c_: [B, width]
-    T* rh_;     // rh_: [B, width] r h, for cells with two products
+    T* h_[2];  // h_[s % 2]: [B, width] by position, the state before step s
+    T* c_;     // c_: [B, width]
+    T* rh_;    // rh_: [B, width] r h, for cells with two products
 
     struct RowStep {
         T* y;
-        T* c_seq;  // null: not wanted
-        T* saved;  // null: not wanted; [slots, lane] of unit vector 0
+        T* c_seq;      // null: not wanted
+        T* saved;      // null: not wanted; [slots, lane] of unit vector 0
         T *h_n, *c_n;  // null: not the row's last step
         Index state;   // offset of the row in the state buffers
         bool clear;    // the state is replaced by zeros after this step
     };
     struct Member {
-        T* block;              // block: [v1-v0, capacity, slots, lane] pre-activations of a chunk
-        const T** x_rows;      // x_rows: [capacity]
-        const T** h_rows[2];   // h_rows: [count] rows of h_[0], h_[1]
+        T* block;             // block: [v1-v0, capacity, slots, lane] pre-activations of a chunk
+        const T** x_rows;     // x_rows: [capacity]
+        const T** h_rows[2];  // h_rows: [count] rows of h_[0], h_[1]
         const T** rh_rows;
-        RowStep* row;          // row: [count]
+        RowStep* row;  // row: [count]
         Index capacity;
     };
     Member* member_;

@@ -28,14 +28,13 @@ struct StepScratch {
         h_rows = x_rows + B;
         rh_rows = h_rows + B;
     }
-    std::size_t size(const void* memory, Index B) const {
-        return static_cast<std::size_t>(reinterpret_cast<const char*>(rh_rows + B) - static_cast<const char*>(memory));
-    }
 };
 
 template <class Cell, class T>
 std::size_t step_scratch(Index B, Index H) {
-    return StepScratch<Cell, T>(nullptr, B, H).size(nullptr, B);
+    const Index width = vectors<T>(H) * lanes<T>;
+    const Index values = width * (B * (slot_count<Cell> + (Cell::two_products ? 1 : 0)) + 1);
+    return static_cast<std::size_t>(values) * sizeof(T) + static_cast<std::size_t>(3 * B) * sizeof(const T*);
 }
 
 template <class Cell, class T>
@@ -54,18 +53,19 @@ void step(const StepCall<T>& call) {
     const SlotBlock<T> block{scratch.block, B * slots * W, 0};
     multiply_x<Cell>(call.packed, call.I, scratch.x_rows, B, 0, V, block);
     if constexpr (Cell::two_products) {
-        multiply_h<Cell, 0>(call.packed, H, scratch.h_rows, B, 0, V, block, [&](Index v, int U, Index begin, Index end) {
-            for (Index w = v; w < v + U; ++w) {
-                for (Index b = begin; b < end; ++b) {
-                    T* at = block.data + w * block.vector_stride + b * slots * W;
-                    auto a = Vectors<T, slots>::from(at);
-                    Vec<T> rh;
-                    Cell::template forward_first<T>(a.v, load_first(scratch.h_rows[b] + w * W, H - w * W), rh);
-                    a.to(at);
-                    store(scratch.rh + b * width + w * W, rh);
+        multiply_h<Cell, 0>(
+            call.packed, H, scratch.h_rows, B, 0, V, block, [&](Index v, int U, Index begin, Index end) {
+                for (Index w = v; w < v + U; ++w) {
+                    for (Index b = begin; b < end; ++b) {
+                        T* at = block.data + w * block.vector_stride + b * slots * W;
+                        auto a = Vectors<T, slots>::from(at);
+                        Vec<T> rh;
+                        Cell::template forward_first<T>(a.v, load_first(scratch.h_rows[b] + w * W, H - w * W), rh);
+                        a.to(at);
+                        store(scratch.rh + b * width + w * W, rh);
+                    }
                 }
-            }
-        });
+            });
         multiply_h<Cell, 1>(call.packed, H, scratch.rh_rows, B, 0, V, block, [](Index, int, Index, Index) {});
     } else {
         multiply_h<Cell, 0>(call.packed, H, scratch.h_rows, B, 0, V, block, [](Index, int, Index, Index) {});

@@ -53,9 +53,10 @@ struct Accumulators {
             for (int u = 0; u < U; ++u) {
 #pragma GCC unroll 4
                 for (int g = 0; g < G; ++g) {
-                    v[i][u][g] = sums.start == nullptr ? Vec<T>{}
-                                                       : load(sums.start + i * sums.start_row_stride +
-                                                              u * sums.start_u_stride + g * lanes<T>);
+                    v[i][u][g] =
+                        sums.start == nullptr
+                            ? Vec<T>{}
+                            : load(sums.start + i * sums.start_row_stride + u * sums.start_u_stride + g * lanes<T>);
                 }
             }
         }

@@ -27,8 +27,8 @@ template <class T, int Slots, int First, int G, int Units>
 struct WeightGradient {
     static constexpr Index W = lanes<T>;
     static constexpr int columns = tile_rows(G * Units);  // left columns packed side by side
-    Index K, V;   // columns of the weight, unit vectors
-    T* packed;    // packed: [V][K][G][lane]
+    Index K, V;                                           // columns of the weight, unit vectors
+    T* packed;                                            // packed: [V][K][G][lane]
 
     template <class Arena>
     void allocate(Index K_, Index V_, Arena& arena) {

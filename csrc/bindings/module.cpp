@@ -24,7 +24,8 @@ T* at(Address address) {
 
 CellId cell_id(int cell) {
     if (cell < 0 || cell >= cell_count) {
-        throw std::invalid_argument("cell: expected 0 to " + std::to_string(cell_count - 1) + ", got " + std::to_string(cell));
+        throw std::invalid_argument("cell: expected 0 to " + std::to_string(cell_count - 1) + ", got " +
+                                    std::to_string(cell));
     }
     return static_cast<CellId>(cell);
 }
@@ -71,13 +72,15 @@ void fill(Inputs<T>& in, const InputAddresses& a) {
     in.threads = a.threads;
 }
 
-void sequence_forward(int cell, int dtype, Index T, Index B, Index I, Index H, Address x, Index x_t, Index x_b, Address h0,
-                      Address c0, Address weight_ih, Address weight_hh, Address bias_ih, Address bias_hh, Address weight_ch,
-                      Address lengths, Address reset, Index reset_t, Index reset_b, bool reverse, int threads, Address y,
-                      Index y_t, Index y_b, Address h_n, Address c_n, Address saved, Address c_seq) {
+void sequence_forward(int cell, int dtype, Index T, Index B, Index I, Index H, Address x, Index x_t, Index x_b,
+                      Address h0, Address c0, Address weight_ih, Address weight_hh, Address bias_ih, Address bias_hh,
+                      Address weight_ch, Address lengths, Address reset, Index reset_t, Index reset_b, bool reverse,
+                      int threads, Address y, Index y_t, Index y_b, Address h_n, Address c_n, Address saved,
+                      Address c_seq) {
     const int id = static_cast<int>(cell_id(cell));
-    const InputAddresses inputs{T,       B,       I,         H,       x,     x_t,     x_b,     h0,      c0,     weight_ih,
-                                weight_hh, bias_ih, bias_hh, weight_ch, lengths, reset, reset_t, reset_b, reverse, threads};
+    const InputAddresses inputs{T,       B,     I,         H,         x,       x_t,     x_b,
+                                h0,      c0,    weight_ih, weight_hh, bias_ih, bias_hh, weight_ch,
+                                lengths, reset, reset_t,   reset_b,   reverse, threads};
     with_dtype(dtype, [&](auto zero) {
         using Real = decltype(zero);
         ForwardCall<Real> call{};
@@ -94,13 +97,13 @@ void sequence_forward(int cell, int dtype, Index T, Index B, Index I, Index H, A
     });
 }
 
-void sequence_backward(int cell, int dtype, Index T, Index B, Index I, Index H, Address x, Index x_t, Index x_b, Address h0,
-                       Address c0, Address weight_ih, Address weight_hh, Address weight_ch, Address lengths, Address reset,
-                       Index reset_t, Index reset_b, bool reverse, int threads, Address y, Index y_t, Index y_b,
-                       Address saved, Address c_seq, Address dy, Index dy_t, Index dy_b, Address dh_n, Address dc_n,
-                       Address dc_seq, Address dx, Index dx_t, Index dx_b, Address dh0, Address dc0, Address dweight_ih,
-                       Address dweight_hh, Address dbias_ih, Address dbias_hh, Address dweight_ch, Address dh_square,
-                       Address dc_square, Address saturated, double margin, Address first_bad) {
+void sequence_backward(int cell, int dtype, Index T, Index B, Index I, Index H, Address x, Index x_t, Index x_b,
+                       Address h0, Address c0, Address weight_ih, Address weight_hh, Address weight_ch, Address lengths,
+                       Address reset, Index reset_t, Index reset_b, bool reverse, int threads, Address y, Index y_t,
+                       Index y_b, Address saved, Address c_seq, Address dy, Index dy_t, Index dy_b, Address dh_n,
+                       Address dc_n, Address dc_seq, Address dx, Index dx_t, Index dx_b, Address dh0, Address dc0,
+                       Address dweight_ih, Address dweight_hh, Address dbias_ih, Address dbias_hh, Address dweight_ch,
+                       Address dh_square, Address dc_square, Address saturated, double margin, Address first_bad) {
     const int id = static_cast<int>(cell_id(cell));
     const InputAddresses inputs{T,         B, I, H,         x,       x_t,   x_b,     h0,      c0,      weight_ih,
                                 weight_hh, 0, 0, weight_ch, lengths, reset, reset_t, reset_b, reverse, threads};
@@ -129,7 +132,8 @@ void sequence_backward(int cell, int dtype, Index T, Index B, Index I, Index H, 
         call.dbias_ih = at<Real>(dbias_ih);
         call.dbias_hh = at<Real>(dbias_hh);
         call.dweight_ch = at<Real>(dweight_ch);
-        call.health = {at<double>(dh_square), at<double>(dc_square), at<int32_t>(saturated), margin, at<int64_t>(first_bad)};
+        call.health = {at<double>(dh_square), at<double>(dc_square), at<int32_t>(saturated), margin,
+                       at<int64_t>(first_bad)};
         const nb::gil_scoped_release released;
         kernels<Real>().backward[id](call);
     });
@@ -146,7 +150,8 @@ public:
             for (nb::handle item : layers) {
                 const auto layer = nb::cast<nb::tuple>(item);
                 if (layer.size() != 7) {
-                    throw std::invalid_argument("Stepper: expected layers of 7 numbers, got " + std::to_string(layer.size()));
+                    throw std::invalid_argument("Stepper: expected layers of 7 numbers, got " +
+                                                std::to_string(layer.size()));
                 }
                 const auto address = [&](int i) { return nb::cast<Address>(layer[i]); };
                 Inputs<Real> in{};
@@ -167,8 +172,8 @@ public:
         // Microseconds of work: releasing the GIL would cost a good part of them.
         with_dtype(dtype_, [&](auto zero) {
             using Real = decltype(zero);
-            pick<Real>()->step(at<const Real>(x), at<const Real>(h), at<const Real>(c), at<Real>(h_out), at<Real>(c_out), B,
-                               at<const uint8_t>(reset));
+            pick<Real>()->step(at<const Real>(x), at<const Real>(h), at<const Real>(c), at<Real>(h_out),
+                               at<Real>(c_out), B, at<const uint8_t>(reset));
         });
     }
 
@@ -196,17 +201,19 @@ NB_MODULE(_native, m) {
     m.def("instruction_set", &instruction_set, "Name of the instruction set whose kernels run.");
     m.def("instruction_sets", &instruction_sets, "Names that this processor and build can run, best first.");
     m.def("set_instruction_set", &set_instruction_set, "name"_a, "Chooses the kernels to run, for tests.");
-    m.def("saved_width", [](int cell, Index hidden) { return saved_width(cell_id(cell), hidden); }, "cell"_a, "hidden_size"_a,
-          "Values of `saved` for each (time, row).");
-    m.def("sequence_forward_raw", &sequence_forward, "cell"_a, "dtype"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "x_t"_a, "x_b"_a,
-          "h0"_a, "c0"_a, "weight_ih"_a, "weight_hh"_a, "bias_ih"_a, "bias_hh"_a, "weight_ch"_a, "lengths"_a, "reset"_a,
-          "reset_t"_a, "reset_b"_a, "reverse"_a, "threads"_a, "y"_a, "y_t"_a, "y_b"_a, "h_n"_a, "c_n"_a, "saved"_a, "c_seq"_a);
+    m.def(
+        "saved_width", [](int cell, Index hidden) { return saved_width(cell_id(cell), hidden); }, "cell"_a,
+        "hidden_size"_a, "Values of `saved` for each (time, row).");
+    m.def("sequence_forward_raw", &sequence_forward, "cell"_a, "dtype"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "x_t"_a,
+          "x_b"_a, "h0"_a, "c0"_a, "weight_ih"_a, "weight_hh"_a, "bias_ih"_a, "bias_hh"_a, "weight_ch"_a, "lengths"_a,
+          "reset"_a, "reset_t"_a, "reset_b"_a, "reverse"_a, "threads"_a, "y"_a, "y_t"_a, "y_b"_a, "h_n"_a, "c_n"_a,
+          "saved"_a, "c_seq"_a);
     m.def("sequence_backward_raw", &sequence_backward, "cell"_a, "dtype"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "x_t"_a,
           "x_b"_a, "h0"_a, "c0"_a, "weight_ih"_a, "weight_hh"_a, "weight_ch"_a, "lengths"_a, "reset"_a, "reset_t"_a,
-          "reset_b"_a, "reverse"_a, "threads"_a, "y"_a, "y_t"_a, "y_b"_a, "saved"_a, "c_seq"_a, "dy"_a, "dy_t"_a, "dy_b"_a,
-          "dh_n"_a, "dc_n"_a, "dc_seq"_a, "dx"_a, "dx_t"_a, "dx_b"_a, "dh0"_a, "dc0"_a, "dweight_ih"_a, "dweight_hh"_a,
-          "dbias_ih"_a, "dbias_hh"_a, "dweight_ch"_a, "dh_square"_a = 0, "dc_square"_a = 0, "saturated"_a = 0,
-          "margin"_a = 0.0, "first_bad"_a = 0);
+          "reset_b"_a, "reverse"_a, "threads"_a, "y"_a, "y_t"_a, "y_b"_a, "saved"_a, "c_seq"_a, "dy"_a, "dy_t"_a,
+          "dy_b"_a, "dh_n"_a, "dc_n"_a, "dc_seq"_a, "dx"_a, "dx_t"_a, "dx_b"_a, "dh0"_a, "dc0"_a, "dweight_ih"_a,
+          "dweight_hh"_a, "dbias_ih"_a, "dbias_hh"_a, "dweight_ch"_a, "dh_square"_a = 0, "dc_square"_a = 0,
+          "saturated"_a = 0, "margin"_a = 0.0, "first_bad"_a = 0);
     nb::class_<AnyStepper>(m, "Stepper", "Layers packed once, one time step a call, on the calling thread.")
         .def(nb::init<int, int, nb::list>(), "cell"_a, "dtype"_a, "layers"_a)
         .def("step", &AnyStepper::step, "x"_a, "h"_a, "c"_a, "h_out"_a, "c_out"_a, "B"_a, "reset"_a);

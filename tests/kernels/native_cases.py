@@ -1,16 +1,27 @@
-"""Random layers and batches for the native kernels' tests: the standard awkward set, everything non-zero."""
+"""Random layers and batches for the native kernels' tests, everything non-zero. Imports no torch.
 
+Legend: T time, B batch, I input, H hidden, G gates.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+from unittest import mock
 
 import numpy as np
 
-from tests.kernels import native_oracle
-from tests.kernels.native_oracle import GATES, has_cell
 from throughtime.kernels import native
+
+CELLS = tuple(native.CELL_CODES)
+WITH_C = tuple(name for name, (_, _, has_c, _) in native.CELL_CODES.items() if has_c)
 
 
 @dataclass
 class Case:
+    """Everything that one layer in one direction is given, and the gradients that arrive at what it gives."""
+
     cell: str
     x: np.ndarray
     weights: native.Weights
@@ -25,71 +36,65 @@ class Case:
     reverse: bool = False
 
     @property
-    def sequence(self):
+    def where(self) -> dict[str, Any]:
         return {"h0": self.h0, "c0": self.c0, "lengths": self.lengths, "reset": self.reset, "reverse": self.reverse}
 
     @property
-    def gradients_in(self):
-        return {
-            "d_output": self.dy,
-            "dh_n": self.dh_n,
-            "dc_n": self.dc_n,
-            "dc_sequence": self.dc_sequence,
+    def gradients_in(self) -> dict[str, Any]:
+        return {"d_output": self.dy, "dh_n": self.dh_n, "dc_n": self.dc_n, "dc_sequence": self.dc_sequence}
+
+    def forward(self, **options: Any) -> native.Forward:
+        options = {"training": True, **self.where, **options}
+        return native.sequence_forward(self.cell, self.x, self.weights, **options)
+
+    def backward(self, forward: native.Forward, **options: Any) -> native.Gradients:
+        options = {**self.gradients_in, **self.where, **options}
+        return native.sequence_backward(self.cell, self.x, self.weights, forward, **options)
+
+    def only(self, *, times: slice = slice(None), rows: slice = slice(None), **changes: Any) -> "Case":
+        """The case of some time steps and rows, states and lengths as they are."""
+
+        def cut(array: np.ndarray | None, *where: slice) -> np.ndarray | None:
+            return None if array is None else array[where]
+
+        parts = {
+            **{name: cut(getattr(self, name), times, rows) for name in ("x", "dy", "dc_sequence", "reset")},
+            **{name: cut(getattr(self, name), rows) for name in ("h0", "c0", "dh_n", "dc_n", "lengths")},
         }
-
-    def forward(self, **options):
-        return native.sequence_forward(self.cell, self.x, self.weights, training=True, **self.sequence, **options)
-
-    def backward(self, forward, **options):
-        return native.sequence_backward(
-            self.cell, self.x, self.weights, forward, **self.gradients_in, **self.sequence, **options
-        )
-
-    def oracle(self):
-        """The oracle's forward result and gradients, in float64."""
-        w = {
-            name: None if value is None else value.astype(np.float64) for name, value in self.weights._asdict().items()
-        }
-        zeros = np.zeros(self.h0.shape)
-        dc_sequence = np.zeros(self.dy.shape) if self.dc_sequence is None else self.dc_sequence
-        rows = {"lengths": self.lengths, "reset": self.reset, "reverse": self.reverse}
-        x, h0 = self.x.astype(np.float64), self.h0.astype(np.float64)
-        c0 = zeros if self.c0 is None else self.c0.astype(np.float64)
-        result = native_oracle.forward(self.cell, x, w, h0, c0, **rows)
-        dc_n = zeros if self.dc_n is None else self.dc_n.astype(np.float64)
-        gradients = native_oracle.backward(
-            self.cell,
-            x,
-            w,
-            h0,
-            c0,
-            self.dy.astype(np.float64),
-            self.dh_n.astype(np.float64),
-            dc_n,
-            dc_sequence.astype(np.float64),
-            **rows,
-        )
-        return result, gradients
+        return dataclasses.replace(self, **{**parts, **changes})
 
 
-def make(cell, T, B, I, H, *, seed=0, dtype=np.float32, ragged=False, resets=False, reverse=False):
-    """A case with weights U(±1/√H) like torch's, gradients and states N(0,1), and T·B·G·H > 0 values nowhere zero."""
-    rng = np.random.default_rng([seed, T, B, I, H, list(GATES).index(cell)])
-    G = GATES[cell]
+def make(
+    cell: str,
+    T: int,
+    B: int,
+    I: int,
+    H: int,
+    *,
+    seed: int = 0,
+    dtype: Any = np.float32,
+    ragged: bool = False,
+    resets: bool = False,
+    reverse: bool = False,
+    bias: bool = True,
+) -> Case:
+    """Weights U(±1/√H) like torch's; x, states and gradients N(0, 1)."""
+    code, G, has_c, has_peepholes = native.CELL_CODES[cell]
+    rng = np.random.default_rng([seed, T, B, I, H, code])
     bound = 1 / np.sqrt(H)
 
-    def weight(*shape):
+    def weight(*shape: int) -> np.ndarray:
         return rng.uniform(-bound, bound, shape).astype(dtype)
 
-    def normal(*shape):
+    def normal(*shape: int) -> np.ndarray:
         return rng.standard_normal(shape).astype(dtype)
 
     weights = native.Weights(
         weight(G * H, I),
         weight(G * H, H),
-        weight(G * H),
-        weight(G * H),
-        weight(3 * H) if "peephole" in cell else None,
+        weight(G * H) if bias else None,
+        weight(G * H) if bias else None,
+        weight(3 * H) if has_peepholes else None,
     )
     lengths = reset = None
     if ragged:
@@ -98,45 +103,83 @@ def make(cell, T, B, I, H, *, seed=0, dtype=np.float32, ragged=False, resets=Fal
         lengths = rng.permutation(lengths)
     if resets:
         reset = rng.random((T, B)) < 0.2
-    cell_state = has_cell(cell)
     return Case(
         cell,
         normal(T, B, I),
         weights,
         normal(B, H),
-        normal(B, H) if cell_state else None,
+        normal(B, H) if has_c else None,
         normal(T, B, H),
         normal(B, H),
-        normal(B, H) if cell_state else None,
-        normal(T, B, H) if cell_state else None,
+        normal(B, H) if has_c else None,
+        normal(T, B, H) if has_c else None,
         lengths,
         reset,
         reverse,
     )
 
 
-def named_gradients(gradients):
-    """Every gradient that is there, by name."""
-    named = {"dx": gradients.dx, "dh0": gradients.dh0, "dc0": gradients.dc0, **gradients.weights._asdict()}
+def values(forward: native.Forward) -> dict[str, np.ndarray]:
+    """What a forward pass gives its caller, by name."""
+    named = {name: getattr(forward, name) for name in ("output", "h_n", "c_n", "c_sequence")}
     return {name: value for name, value in named.items() if value is not None}
 
 
-def assert_close(got, want, k, what):
-    """max |got - want| <= k · ε(got) · magnitude, with magnitude max(1, max |want|)."""
-    assert got.shape == want.shape, f"{what}: shape {got.shape}, expected {want.shape}"
-    assert np.isfinite(got).all(), f"{what}: not finite"
-    if want.size == 0:
+def of_rows(gradients: native.Gradients) -> dict[str, np.ndarray]:
+    """Gradients that belong to one row each."""
+    named = {name: getattr(gradients, name) for name in ("dx", "dh0", "dc0")}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def of_weights(gradients: native.Gradients) -> dict[str, np.ndarray]:
+    """Gradients that are sums over rows and time."""
+    return {name: value for name, value in gradients.weights._asdict().items() if value is not None}
+
+
+def of_all(gradients: native.Gradients) -> dict[str, np.ndarray]:
+    """Every gradient, and the diagnostics where they were asked for."""
+    health = {} if gradients.health is None else gradients.health._asdict()
+    return {**of_rows(gradients), **of_weights(gradients), **health}
+
+
+def assert_same_bits(got: Any, want: Any, what: str = "value") -> None:
+    """Equal bit for bit, NaN included; mappings member by member."""
+    if isinstance(want, dict):
+        assert set(got) == set(want), f"{what}: has {sorted(got)}, expected {sorted(want)}"
+        for name in want:
+            assert_same_bits(got[name], want[name], f"{what}.{name}")
         return
-    error = np.abs(got.astype(np.float64) - want).max()
-    bound = k * np.finfo(got.dtype).eps * max(1.0, np.abs(want).max())
-    assert error <= bound, f"{what}: off by {error:.3g}, more than {bound:.3g} (k = {k}, used {error / bound * k:.1f})"
+    assert got.shape == want.shape, f"{what}: expected shape {want.shape}, got {got.shape}"
+    assert got.dtype == want.dtype, f"{what}: expected {want.dtype}, got {got.dtype}"
+    unsigned = np.dtype(f"u{got.dtype.itemsize}")
+    same = np.ascontiguousarray(got).view(unsigned) == np.ascontiguousarray(want).view(unsigned)
+    assert same.all(), f"{what}: {same.size - int(same.sum())} of {same.size} values differ"
 
 
-def assert_same_bits(got, want, what):
-    """Equal bit for bit, NaN included."""
-    assert (got is None) == (want is None), what
-    if got is not None:
-        assert got.shape == want.shape, f"{what}: shape {got.shape}, expected {want.shape}"
-        unsigned = np.uint32 if got.dtype == np.float32 else np.uint64
-        same = np.ascontiguousarray(got).view(unsigned) == np.ascontiguousarray(want).view(unsigned)
-        assert same.all(), f"{what}: {same.size - int(same.sum())} of {same.size} values differ"
+@contextlib.contextmanager
+def instruction_set(name: str) -> Iterator[None]:
+    """The kernels of one instruction set, the ones before put back."""
+    before = native.instruction_set()
+    native.set_instruction_set(name)
+    try:
+        yield
+    finally:
+        native.set_instruction_set(before)
+
+
+class _Poisoning:
+    """NumPy, but for new arrays full of NaN (or of an unlikely integer): what a kernel leaves out shows."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def empty(self, shape: Any, dtype: Any = np.float64) -> np.ndarray:
+        return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else -12345, dtype)
+
+    def empty_like(self, like: np.ndarray) -> np.ndarray:
+        return self.empty(like.shape, like.dtype)
+
+
+def poisoned() -> Any:
+    """A context in which native.py's outputs are NaN before the kernels write them."""
+    return mock.patch.object(native, "np", _Poisoning())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from throughtime.cli.options import AsJson, Threads, use_threads
+from throughtime.errors import ArgumentError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -42,9 +43,8 @@ class Case:
     def name(self) -> str:
         """As the table writes it."""
         layers = f" x{self.L}" if self.L > 1 else ""
-        if self.streams:
-            return f"one step, I{self.I} H{self.H}{layers}"
-        return f"train T{self.T} B{self.B} I{self.I} H{self.H}{layers}"
+        start = "one step" if self.streams else f"T{self.T} B{self.B}"
+        return f"{start} I{self.I} H{self.H}{layers}"
 
     @property
     def streams(self) -> bool:
@@ -109,6 +109,8 @@ def bench(
     Beside each ratio stands the largest difference between the two results: above 1e-4 of a tensor's size the ratio is
     void, and the exit status is 1. Other programs at work make the figures worthless: stop them first.
     """
+    if not seconds > 0:
+        raise ArgumentError(f"--seconds: expected more than 0, got {seconds:g}")
     use_threads(threads)
     import torch
 
@@ -127,7 +129,7 @@ def bench(
         print_json({**about, "tolerance": TOLERANCE, "rows": [measured.as_dict() for measured in found]})
     else:
         title = ", ".join(f"{name} {value}" for name, value in about.items())
-        columns = ["", "layer", "ours", "torch", "ratio", "p20 – p80", "difference"]
+        columns = ["shape", "layer", "ours", "torch", "ratio", "p20", "p80", "differ"]
         print_table(columns, [_line(measured) for measured in found], title=title, numbers_from=2)
         typer.echo(
             "ratio: torch's time over ours, medians by turns; difference: the largest, as a share of the tensor."
@@ -160,8 +162,9 @@ def measure(case: Case, seconds: float, seed: int) -> Measured:
     dy_TBH = torch.randn(case.T, case.B, case.H, generator=generator)
     if case.streams:
         step = ours.stepper()
-        calls = (lambda: _flat(step(x_TBI[0])), lambda: _flat(theirs(x_TBI)))
         with torch.inference_mode():
+            states = step(x_TBI[0])[1], theirs(x_TBI)[1]
+            calls = (lambda: _flat(step(x_TBI[0], states[0])), lambda: _flat(theirs(x_TBI, states[1])))
             return _measure(case, calls, seconds)
     return _measure(case, (_training(ours, x_TBI, dy_TBH), _training(theirs, x_TBI, dy_TBH)), seconds)
 
@@ -187,7 +190,7 @@ def _training(layer: "nn.Module", x_TBI: "Tensor", dy_TBH: "Tensor") -> Call:
             leaf.grad = None
         output_TBH, _ = layer(x_TBI)
         output_TBH.backward(dy_TBH)
-        return [output_TBH, *(leaf.grad for leaf in leaves if leaf.grad is not None)]
+        return [output_TBH.detach(), *(leaf.grad for leaf in leaves if leaf.grad is not None)]
 
     return call
 
@@ -256,7 +259,8 @@ def _line(measured: Measured) -> list[str]:
         _time(quantile(measured.ours, 0.5)),
         _time(quantile(measured.torch, 0.5)),
         f"{measured.ratio:.2f}" if measured.equal else "void",
-        f"{low:.2f} – {high:.2f}",
+        f"{low:.2f}",
+        f"{high:.2f}",
         f"{measured.difference:.0e}",
     ]
 

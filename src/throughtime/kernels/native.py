@@ -1,7 +1,8 @@
 """The fused CPU kernels on NumPy arrays: one layer, one direction, a whole sequence. Imports no torch.
 
-Axes: T time, B batch, I input, H hidden, G gates, L layers. The equations are those of `throughtime.cells`; weights are
-torch's (gates stacked by rows). Checks of shapes and types are here; checks of values (a length > T) are in the kernels.
+Axes: T time, B batch, I input, H hidden, G gates, L layers. The equations are those of `throughtime.cells`; weights
+are torch's (gates stacked by rows). Checks of shapes and types are here; checks of values (a length > T) are in the
+kernels.
 """
 
 from collections.abc import Sequence
@@ -80,6 +81,7 @@ class Forward(NamedTuple):
     c_n: Array | None
     saved: Array | None
     c_sequence: Array | None
+    instruction_set: str
 
 
 class Health(NamedTuple):
@@ -127,31 +129,33 @@ def sequence_forward(
     order; reset (T,B) bool; `output` (T,B,H), if given, is written and returned (a view will do).
 
     Raises:
-        ArgumentError: an unknown cell; a shape that does not fit; a length outside 0..T.
+        ArgumentError: an unknown cell; a shape that does not fit; a length outside 0..T; threads < 1; an output that
+            cannot be written in place.
         ArgumentTypeError: a dtype other than the input's.
     """
     who = "sequence_forward"
     shape = _Shape(who, cell, x_TBI, weights)
+    _check_threads(who, threads)
     x_TBI = shape.inner_contiguous(x_TBI)
     common = shape.common(x_TBI, h0, c0, lengths, reset)
     T, B, H = shape.T, shape.B, shape.H
     if output is None:
         output = np.empty((T, B, H), shape.dtype)
     shape.check(output, "output", (T, B, H))
-    if not _usable(output):
+    if not _usable(output) or not output.flags.writeable:
+        got = f"strides {output.strides}" if output.flags.writeable else "a read-only one"
         raise ArgumentError(
-            f"{who}: expected output aligned and contiguous in its last axis, got strides {output.strides}; pass another"
+            f"{who}: expected output writable, aligned and contiguous in its last axis, got {got}; pass another array"
         )
     h_n = np.empty((B, H), shape.dtype)
     c_n = np.empty((B, H), shape.dtype) if shape.has_cell else None
     saved = np.empty((T, B, _native.saved_width(shape.code, H)), shape.dtype) if training else None
     c_sequence = np.empty((T, B, H), shape.dtype) if training and shape.has_cell else None
     try:
-        _native.sequence_forward_raw(
-            *common.numbers(shape, x_TBI),
+        _native.sequence_forward_raw(  # type: ignore[call-arg]
+            *common.numbers(shape, x_TBI),  # type: ignore[arg-type]
             *(_address(array) for array in common.state),
-            *(_address(weight) for weight in weights[:4]),
-            _address(weights.weight_ch),
+            *(_address(weight) for weight in shape.weights),
             *common.rows(),
             reverse,
             threads,
@@ -164,7 +168,7 @@ def sequence_forward(
         )
     except ValueError as error:
         raise ArgumentError(f"{who}: {error}") from None
-    return Forward(output, h_n, c_n, saved, c_sequence)
+    return Forward(output, h_n, c_n, saved, c_sequence, instruction_set())
 
 
 def sequence_backward(
@@ -191,11 +195,13 @@ def sequence_backward(
     `Health`, with gates closer than it to an end of their range counted as saturated.
 
     Raises:
-        ArgumentError: as for `sequence_forward`; a forward pass that did not run with training=True.
+        ArgumentError: as for `sequence_forward`; a forward pass that did not run with training=True, or under another
+            instruction set.
         ArgumentTypeError: a dtype other than the input's.
     """
     who = "sequence_backward"
     shape = _Shape(who, cell, x_TBI, weights)
+    _check_threads(who, threads)
     x_TBI = shape.inner_contiguous(x_TBI)
     common = shape.common(x_TBI, h0, c0, lengths, reset)
     T, B, I, H = shape.T, shape.B, shape.I, shape.H
@@ -203,13 +209,18 @@ def sequence_backward(
         raise ArgumentError(
             f"{who}: expected a forward pass with training=True, got one that saved nothing; run it again"
         )
+    if forward.instruction_set != instruction_set():
+        raise ArgumentError(
+            f"{who}: expected a forward pass of the instruction set in use, {instruction_set()}, got one of "
+            f"{forward.instruction_set}; run it again"
+        )
     shape.check(forward.output, "forward.output", (T, B, H))
     shape.check(forward.saved, "forward.saved", (T, B, _native.saved_width(shape.code, H)))
     y_TBH = shape.inner_contiguous(forward.output)
-    saved = np.ascontiguousarray(forward.saved)
+    saved = _whole(forward.saved)
     c_TBH = None
     if shape.has_cell:
-        c_TBH = np.ascontiguousarray(shape.check(forward.c_sequence, "forward.c_sequence", (T, B, H)))
+        c_TBH = _whole(shape.check(forward.c_sequence, "forward.c_sequence", (T, B, H)))
     dy_TBH = None if d_output is None else shape.inner_contiguous(shape.check(d_output, "d_output", (T, B, H)))
     dh_n = shape.optional(dh_n, "dh_n", (B, H))
     dc_n = shape.optional(dc_n, "dc_n", (B, H), wanted=shape.has_cell)
@@ -217,19 +228,20 @@ def sequence_backward(
     dx_TBI = np.empty((T, B, I), shape.dtype)
     dh0 = np.empty((B, H), shape.dtype)
     dc0 = np.empty((B, H), shape.dtype) if shape.has_cell else None
-    dweights = Weights(*(None if weight is None else np.empty(weight.shape, shape.dtype) for weight in weights))
+    empties = (None if weight is None else np.empty(weight.shape, shape.dtype) for weight in weights)
+    dweights = Weights(*empties)  # type: ignore[arg-type]
     health = None
     if health_margin is not None:
         health = Health(
             np.empty((T, B)), np.empty((T, B)), np.empty((shape.gates, T, B), np.int32), np.empty((2, B, 3), np.int64)
         )
     try:
-        _native.sequence_backward_raw(
-            *common.numbers(shape, x_TBI),
+        _native.sequence_backward_raw(  # type: ignore[call-arg]
+            *common.numbers(shape, x_TBI),  # type: ignore[arg-type]
             *(_address(array) for array in common.state),
-            _address(weights.weight_ih),
-            _address(weights.weight_hh),
-            _address(weights.weight_ch),
+            _address(shape.weights.weight_ih),
+            _address(shape.weights.weight_hh),
+            _address(shape.weights.weight_ch),
             *common.rows(),
             reverse,
             threads,
@@ -270,27 +282,22 @@ class Stepper:
     def __init__(self, cell: str, layers: Sequence[Weights]) -> None:
         if not layers:
             raise ArgumentError("Stepper: expected at least one layer's weights, got none")
-        size = layers[0].weight_ih.shape[-1]
-        described = []
-        kept = []
+        first = _array("Stepper", "weight_ih", layers[0].weight_ih, 2)
+        size = self.input_size = first.shape[1]
+        shapes: list[_Shape] = []
         for weights in layers:
-            x = np.empty((0, 0, size), layers[0].weight_ih.dtype)
-            shape = _Shape("Stepper", cell, x, weights)
-            contiguous = Weights(*(None if weight is None else np.ascontiguousarray(weight) for weight in weights))
-            kept.append(contiguous)
-            described.append((shape.I, shape.H, *map(_address, contiguous)))
-            if kept[0].weight_hh.shape[1] != shape.H:
-                raise ArgumentError(
-                    f"Stepper: expected hidden size {kept[0].weight_hh.shape[1]} in every layer, got {shape.H}"
-                )
+            shape = _Shape("Stepper", cell, np.empty((0, 0, size), first.dtype), weights)
             size = shape.H
+            shapes.append(shape)
+            if size != shapes[0].H:
+                raise ArgumentError(f"Stepper: expected hidden size {shapes[0].H} in every layer, got {size}")
         self.cell = cell
-        self.input_size: int = layers[0].weight_ih.shape[-1]
-        self.hidden_size: int = size
-        self.layers = len(kept)
-        self.has_cell = CELL_CODES[cell][2]
-        self._dtype = kept[0].weight_ih.dtype
-        self._native = _native.Stepper(CELL_CODES[cell][0], DTYPE_CODES[self._dtype], described)
+        self.hidden_size = size
+        self.layers = len(shapes)
+        self.has_cell = shapes[0].has_cell
+        self._dtype = first.dtype
+        described = [(shape.I, shape.H, *map(_address, shape.weights)) for shape in shapes]
+        self._native = _native.Stepper(shapes[0].code, DTYPE_CODES[self._dtype], described)
 
     def step(
         self, x_BI: Array, h_LBH: Array, c_LBH: Array | None = None, *, reset: Array | None = None
@@ -300,24 +307,25 @@ class Stepper:
         Raises:
             ArgumentError: a shape or dtype that does not fit.
         """
-        B = x_BI.shape[0] if x_BI.ndim == 2 else -1
-        states = (h_LBH, c_LBH) if self.has_cell else (h_LBH,)
-        wanted = (self.layers, B, self.hidden_size)
-        if x_BI.shape != (B, self.input_size) or x_BI.dtype != self._dtype:
-            raise ArgumentError(
-                f"Stepper.step: expected x of shape (B, {self.input_size}) and {self._dtype}, got {x_BI.shape} {x_BI.dtype}"
-            )
-        for name, state in zip("hc", states, strict=False):
-            if state is None or state.shape != wanted or state.dtype != self._dtype:
-                got = "none" if state is None else f"{state.shape} {state.dtype}"
-                raise ArgumentError(f"Stepper.step: expected {name} of shape {wanted} and {self._dtype}, got {got}")
-        if reset is not None and (reset.shape != (B,) or reset.dtype.itemsize != 1):
-            raise ArgumentError(
-                f"Stepper.step: expected reset of shape ({B},) and bool, got {reset.shape} {reset.dtype}"
-            )
-        x, h = np.ascontiguousarray(x_BI), np.ascontiguousarray(h_LBH)
-        c = np.ascontiguousarray(c_LBH) if self.has_cell and c_LBH is not None else None
-        flags = None if reset is None else np.ascontiguousarray(reset)
+        who = "Stepper.step"
+        B = _array(who, "x", x_BI, 2).shape[0]
+        if c_LBH is not None and not self.has_cell:
+            raise ArgumentError(f"{who}: expected no c for {self.cell}, which has no c, got one")
+        given: dict[str, tuple[Array | None, tuple[int, ...]]] = {
+            "x": (x_BI, (B, self.input_size)),
+            "h": (h_LBH, (self.layers, B, self.hidden_size)),
+        }
+        if self.has_cell:
+            given["c"] = (c_LBH, (self.layers, B, self.hidden_size))
+        for name, (array, wanted) in given.items():
+            if array is None or array.shape != wanted or array.dtype != self._dtype:
+                got = "none" if array is None else f"{array.shape} {array.dtype}"
+                raise ArgumentError(f"{who}: expected {name} of shape {wanted} and {self._dtype}, got {got}")
+        if reset is not None and (reset.shape != (B,) or reset.dtype != np.bool_):
+            raise ArgumentError(f"{who}: expected reset of shape ({B},) and bool, got {reset.shape} {reset.dtype}")
+        x, h = _whole(x_BI), _whole(h_LBH)
+        c = None if c_LBH is None else _whole(c_LBH)
+        flags = None if reset is None else _whole(reset)
         h_out = np.empty_like(h)
         c_out = None if c is None else np.empty_like(c)
         self._native.step(_address(x), _address(h), _address(c), _address(h_out), _address(c_out), B, _address(flags))
@@ -326,6 +334,24 @@ class Stepper:
 
 def _address(array: Array | None) -> int:
     return 0 if array is None else int(array.__array_interface__["data"][0])
+
+
+def _whole(array: Array) -> Array:
+    """`array` with C-contiguous, aligned elements, copied only if it has to be."""
+    return np.require(array, requirements=("C", "A"))
+
+
+def _array(who: str, name: str, value: Any, rank: int) -> Array:
+    if not isinstance(value, np.ndarray):
+        raise ArgumentTypeError(f"{who}: expected {name} as a NumPy array, got {type(value).__name__}; convert it")
+    if value.ndim != rank:
+        raise ArgumentError(f"{who}: expected {name} of rank {rank}, got shape {value.shape}")
+    return value
+
+
+def _check_threads(who: str, threads: int) -> None:
+    if threads < 1:
+        raise ArgumentError(f"{who}: expected at least 1 thread, got {threads}; threads=1 runs on the caller's own")
 
 
 def _usable(array: Array) -> bool:
@@ -366,39 +392,40 @@ class _Shape:
         if cell not in CELL_CODES:
             raise ArgumentError(f"{who}: expected a cell among {', '.join(CELL_CODES)}, got {cell!r}")
         self.code, self.gates, self.has_cell, has_peepholes = CELL_CODES[cell]
-        if x_TBI.ndim != 3:
-            raise ArgumentError(f"{who}: expected x of shape (T, B, I), got {x_TBI.shape}")
+        _array(who, "x", x_TBI, 3)
         if x_TBI.dtype not in DTYPE_CODES:
             raise ArgumentTypeError(f"{who}: expected float32 or float64, got {x_TBI.dtype}; convert the input")
         self.dtype = x_TBI.dtype
         self.T, self.B, self.I = x_TBI.shape
-        rows = weights.weight_hh.shape[0]
-        self.H = rows // self.gates
+        self.H = _array(who, "weight_hh", weights.weight_hh, 2).shape[0] // self.gates
         if self.H < 1 or self.I < 1:
             raise ArgumentError(f"{who}: expected at least one input and one hidden unit, got I={self.I}, H={self.H}")
-        for name, shape in (
-            ("weight_ih", (self.gates * self.H, self.I)),
-            ("weight_hh", (self.gates * self.H, self.H)),
-            ("bias_ih", (self.gates * self.H,)),
-            ("bias_hh", (self.gates * self.H,)),
-            ("weight_ch", (3 * self.H,)),
-        ):
-            weight = getattr(weights, name)
-            if name == "weight_ch" and (weight is None) == has_peepholes:
-                wanted, got = ("one", "none") if has_peepholes else ("none", "one")
-                raise ArgumentError(f"{who}: expected {wanted} weight_ch for {cell}, got {got}")
-            if weight is None and name.startswith("bias"):
-                continue
-            if weight is not None:
-                self.check(weight, name, shape)
-                if not weight.flags.c_contiguous:
-                    raise ArgumentError(
-                        f"{who}: expected {name} C-contiguous, got strides {weight.strides}; use numpy.ascontiguousarray"
-                    )
+        shapes = {
+            "weight_ih": (self.gates * self.H, self.I),
+            "weight_hh": (self.gates * self.H, self.H),
+            "bias_ih": (self.gates * self.H,),
+            "bias_hh": (self.gates * self.H,),
+            "weight_ch": (3 * self.H,),
+        }
+        if (weights.weight_ch is None) == has_peepholes:
+            wanted, got = ("one", "none") if has_peepholes else ("none", "one")
+            raise ArgumentError(f"{who}: expected {wanted} weight_ch for {cell}, got {got}")
+        # The arrays whose addresses the kernels get: they live as long as this does.
+        self.weights = Weights(*(self.weight(name, getattr(weights, name), shapes[name]) for name in Weights._fields))
+
+    def weight(self, name: str, array: Array | None, shape: tuple[int, ...]) -> Any:
+        if array is None and name not in ("weight_ih", "weight_hh"):
+            return None
+        found = self.check(array, name, shape)
+        if not found.flags.c_contiguous:
+            raise ArgumentError(
+                f"{self.who}: expected {name} C-contiguous, got strides {found.strides}; use numpy.ascontiguousarray"
+            )
+        return _whole(found)
 
     def check(self, array: Array | None, name: str, shape: tuple[int, ...]) -> Array:
-        if array is None or array.shape != shape:
-            got = "none" if array is None else array.shape
+        if not isinstance(array, np.ndarray) or array.shape != shape:
+            got = array.shape if isinstance(array, np.ndarray) else "none" if array is None else type(array).__name__
             raise ArgumentError(f"{self.who}: expected {name} of shape {shape}, got {got}")
         if array.dtype != self.dtype:
             raise ArgumentTypeError(
@@ -411,11 +438,11 @@ class _Shape:
             return None
         if not wanted:
             raise ArgumentError(f"{self.who}: expected no {name} for a cell without c, got one")
-        return np.ascontiguousarray(self.check(array, name, shape))
+        return _whole(self.check(array, name, shape))
 
     def inner_contiguous(self, array: Array) -> Array:
         """`array`, copied where the kernels cannot walk it."""
-        return array if _usable(array) else np.ascontiguousarray(array)
+        return array if _usable(array) else _whole(array)
 
     def common(
         self, x_TBI: Array, h0: Array | None, c0: Array | None, lengths: Array | None, reset: Array | None

@@ -39,6 +39,59 @@ def _whole(tensor: Tensor | None) -> Tensor | None:
     return None if tensor is None else tensor.contiguous()
 
 
+def _expect(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    """Refuse a tensor that the kernels, which get its address, would read or write beyond.
+
+    Raises:
+        ArgumentError: it is missing, or has another shape, dtype or device.
+    """
+    if tensor is None or tensor.shape != shape or tensor.dtype is not dtype or not tensor.is_cpu:
+        got = "none" if tensor is None else f"{tuple(tensor.shape)}, {tensor.dtype} on {tensor.device}"
+        raise ArgumentError(
+            f"throughtime::sequence: expected {name} of {shape}, {dtype} on cpu, got {got}; "
+            "give tensors and parameters that fit each other"
+        )
+
+
+def _expect_weights(cell: Cell, I: int, weights: tuple[Tensor | None, ...], dtype: torch.dtype) -> int:
+    """Check the parameters, in the order of `Params`; gives H."""
+    weight_ih, weight_hh, bias_ih, bias_hh, weight_ch = weights
+    rows = 0 if weight_hh is None or weight_hh.dim() != 2 else weight_hh.shape[0]
+    H = max(1, rows // len(cell.gates))
+    rows = len(cell.gates) * H
+    _expect("weight_hh", weight_hh, (rows, H), dtype)
+    _expect("weight_ih", weight_ih, (rows, max(1, I)), dtype)
+    if bias_ih is not None:
+        _expect("bias_ih", bias_ih, (rows,), dtype)
+    if bias_hh is not None:
+        _expect("bias_hh", bias_hh, (rows,), dtype)
+    if cell.peephole_gates:
+        _expect("weight_ch", weight_ch, (3 * H,), dtype)
+    return H
+
+
+def _expect_inputs(cell: str, inputs: tuple[Tensor | None, ...]) -> tuple[int, int, int, int]:
+    """Check all of `sequence`'s tensors against x and the cell; gives T, B, I, H."""
+    x, h0, c0, *weights, lengths, reset = inputs
+    if cell not in CELLS:
+        raise ArgumentError(f"throughtime::sequence: expected a cell among {', '.join(CELLS)}, got {cell!r}")
+    if x is None or x.dim() != 3 or x.dtype not in _DTYPE_CODES or not x.is_cpu:
+        got = "none" if x is None else f"{tuple(x.shape)}, {x.dtype} on {x.device}"
+        raise ArgumentError(
+            f"throughtime::sequence: expected x of shape (T, B, I), float32 or float64 on cpu, got {got}; convert it"
+        )
+    T, B, I = x.shape
+    H = _expect_weights(CELLS[cell], I, tuple(weights), x.dtype)
+    _expect("h0", h0, (B, H), x.dtype)
+    if "c" in CELLS[cell].state_fields:
+        _expect("c0", c0, (B, H), x.dtype)
+    if lengths is not None:
+        _expect("lengths", lengths, (B,), torch.int64)
+    if reset is not None:
+        _expect("reset", reset, (T, B), torch.bool)
+    return T, B, I, H
+
+
 def _empties(save: bool, cell: Cell, T: int, B: int, H: int, like: Tensor) -> tuple[Tensor, ...]:
     """y, h_n, c_n, saved, c_seq, not yet written; what a cell or a call does not have is empty."""
     has_c = "c" in cell.state_fields
@@ -66,13 +119,16 @@ def _forward(
     cell: str,
     reverse: bool,
     save: bool,
+    clean: bool = False,
 ) -> tuple[Tensor, ...]:
-    T, B, I = x.shape
-    H = weight_hh.shape[1]
+    given = (x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch, lengths, reset)
+    T, B, I, H = _expect_inputs(cell, given)
     x = _rows(x)
     # Bound to names, so that what a conversion made lives as long as the call.
     inputs = [_whole(t) for t in (h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch, lengths)]
     outputs = y, h_n, c_n, saved, c_seq = _empties(save, CELLS[cell], T, B, H, x)
+    if clean:
+        saved.zero_()
     reset_strides = (0, 0) if reset is None else reset.stride()
     try:
         _native.sequence_forward_raw(  # type: ignore[call-arg]
@@ -225,8 +281,9 @@ def _sequence(
     save: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """One layer in one direction: y, h_n, c_n, saved, c_seq."""
+    # The kernels leave parts of `saved` unwritten; an operator gives the same values for the same inputs.
     return _forward(  # type: ignore[return-value]
-        x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch, lengths, reset, cell, reverse, save
+        x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch, lengths, reset, cell, reverse, save, clean=True
     )
 
 
@@ -261,9 +318,21 @@ def _sequence_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The gradients of `sequence`'s differentiable inputs, empty where there is no such input."""
     inputs = (x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch, lengths, reset)
-    grads = _backward(
-        (dy, dh_n, dc_n, None, dc_seq), inputs, (y, y, y, saved, c_seq), cell, reverse, (True,) * _DIFFERENTIABLE
-    )
+    T, B, _, H = _expect_inputs(cell, inputs)
+    has_c = "c" in CELLS[cell].state_fields
+    for name, gradient, shape in (
+        ("dy", dy, (T, B, H)),
+        ("dh_n", dh_n, (B, H)),
+        ("dc_n", dc_n, (B, H) if has_c else (0,)),
+        ("dc_seq", dc_seq, (T, B, H) if has_c else (0,)),
+    ):
+        if gradient is not None:
+            _expect(name, gradient, shape, x.dtype)
+    _expect("y", y, (T, B, H), x.dtype)
+    _expect("saved", saved, (T, B, _native.saved_width(_CELL_CODES[cell], H)), x.dtype)
+    _expect("c_seq", c_seq, (T, B, H) if has_c else (0,), x.dtype)
+    outputs = (_rows(y), h0, h0, saved.contiguous(), c_seq.contiguous())
+    grads = _backward((dy, dh_n, dc_n, None, dc_seq), inputs, outputs, cell, reverse, (True,) * _DIFFERENTIABLE)
     return tuple(x.new_empty(0) if g is None else g for g in grads)  # type: ignore[return-value]
 
 
@@ -328,6 +397,9 @@ def step_function(cell: Cell, params: Sequence[Params]) -> Callable[[Tensor, Sta
     whole = [tuple(_whole(p) for p in layer) for layer in params]  # lives until the weights are packed
     weights = [layer.weight_ih for layer in params]
     H = params[0].weight_hh.shape[1]
+    for index, (layer, weight) in enumerate(zip(params, weights, strict=True)):
+        _expect_weights(cell, H if index else weight.shape[-1], layer, weights[0].dtype)
+        _expect("weight_hh", layer.weight_hh, params[0].weight_hh.shape, weights[0].dtype)
     layers = [(w.shape[1], H, *map(_address, layer)) for w, layer in zip(weights, whole, strict=True)]
     step = _native.Stepper(_CELL_CODES[cell.name], _DTYPE_CODES[weights[0].dtype], layers).step
     empty, dtype, has_c = torch.empty, weights[0].dtype, "c" in cell.state_fields

@@ -1,0 +1,1 @@
+"""Figures that the project claims, as programs: `speed` here; results/ holds what they gave."""
