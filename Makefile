@@ -19,7 +19,7 @@ READY := $(VENV)/.ready
 NATIVE := $(wildcard CMakeLists.txt) $(shell find csrc -type f 2>/dev/null)
 NATIVE_CODE := $(filter %.cpp %.h %.inc,$(NATIVE))
 
-.PHONY: help demo test test-slow lint types format native wheel wheel-check warnings sanitize sanitize-address sanitize-thread ci clean
+.PHONY: help demo test test-slow bench lint types format native wheel wheel-check warnings sanitize sanitize-address sanitize-thread ci clean
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -52,6 +52,9 @@ test: $(READY) ## the test suite (seconds to minutes, no network)
 test-slow: $(READY) ## the slow tests: full products and long runs
 	@echo "== slow tests"
 	@$(PYTEST) -m slow --timeout 3600 $(ARGS)
+
+bench: $(READY) ## measure the layers beside their peers, as far as benchmarks/results does not hold it (a quiet machine)
+	@$(BIN)/python -m benchmarks.speed $(ARGS)
 
 lint: $(READY) ## ruff, and clang-format on csrc
 	@echo "== ruff"

@@ -76,8 +76,10 @@ class Worker:
 
     def close(self) -> None:
         assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         self.process.wait(timeout=60)
+        self.process.stdout.close()
 
 
 @dataclass
@@ -130,9 +132,9 @@ class Entrant:
 
     def first_call(self) -> None:
         """The first call in its process, kept as the first round; then the length of a turn is settled."""
-        (first,) = self._run(1, 1)
-        self.rounds.append([first])
-        seconds = max(min(self._run(1, 2 if first < 1 else 1)), 1e-7)
+        self._run(1, 1)
+        seconds = max(self._run(1, 1), 1e-7)
+        del self.rounds[1:]
         self.number = max(1, round(SAMPLE_SECONDS / seconds))
         self.repeats = int(min(max(TURN_SECONDS / (seconds * self.number), 1), 20))
         # The first call of a turn finds another process's data in the caches.
@@ -141,11 +143,15 @@ class Entrant:
     def turn(self) -> None:
         if self.warm:
             self._run(self.number, 1)
-        self.rounds.append(self._run(self.number, self.repeats))
+            del self.rounds[-1]
+        self._run(self.number, self.repeats)
 
-    def _run(self, number: int, repeats: int) -> list[float]:
-        seconds: list[float] = self.worker.ask("run", job=self.job, number=number, repeats=repeats)["seconds"]
-        return seconds
+    def _run(self, number: int, repeats: int) -> float:
+        """Add a round; the least time of a call by the clock."""
+        answer = self.worker.ask("run", job=self.job, number=number, repeats=repeats)
+        self.rounds.append(answer["seconds"])
+        least: float = answer["least"]
+        return least
 
 
 def run(case: Case, field: Field, *, seed: int, seconds: float, peak_gflops: float) -> dict[str, Any]:

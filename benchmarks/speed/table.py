@@ -18,9 +18,11 @@ def header(results: dict[str, Any]) -> str:
     """What all rows have in common."""
     versions = ", ".join(f"{name} {value}" for name, value in sorted(results["versions"].items()))
     peak = results["peak"]
+    # Read back from a file, a peak that was not measured is None.
+    measured = f"{peak['GFLOP/s']:.0f} GFLOP/s " if peak["GFLOP/s"] else ""
     return (
         f"{results['machine']}; {results['threads']} threads; seed {results['seed']}\n{versions}\n"
-        f"float32 FMA peak {peak['GFLOP/s']:.0f} GFLOP/s ({peak['how']}); "
+        f"float32 FMA peak {measured}({peak['how']}); "
         f"torch's product of {peak['sgemm size']}×{peak['sgemm size']} reaches {peak['sgemm GFLOP/s']:.0f}"
     )
 

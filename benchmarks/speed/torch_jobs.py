@@ -4,6 +4,7 @@ Knows nothing of throughtime: it also runs where that is not loaded.
 Axes in names: T time, B batch, I input features, H hidden units.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from benchmarks.speed.torch_loops import LOOPS
 LAYERS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 STEP_CELLS = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
 CLIP_NORM = 1.0
+STEPS_IN_A_ROW = 50
 
 
 def versions() -> dict[str, str]:
@@ -29,6 +31,8 @@ def jobs(case: Case, arrays: Arrays) -> Jobs:
     """torch's answers to a case, by the name that the tables give them."""
     if case.mode == "train" and case.cell in LAYERS:
         return {"torch": training_job(layer(case, arrays), arrays)}
+    if case.cell in LOOPS and case.L != 1:
+        raise Unavailable(f"the scripted loops have one layer, {case.name} has {case.L}")
     if case.mode == "pair":
         return {"scripted loop": training_job(LOOPS[case.cell](arrays), arrays)}
     if case.mode == "inference":
@@ -121,15 +125,21 @@ def _packed_job(case: Case, arrays: Arrays) -> Job:
 
 
 def step_job(step: Callable[[Tensor, Any], tuple[Tensor, Any]], arrays: Arrays) -> Job:
-    """One time step, the state carried from call to call."""
+    """One time step, the state carried from step to step: seconds of one, from many in a row.
+
+    Entering inference mode takes a microsecond or two, so it is entered once for all of them.
+    """
     xs = [torch.from_numpy(x) for x in arrays["x"]]
     first = xs[0]
     state = None
 
     @torch.inference_mode()
-    def run() -> None:
+    def run() -> float:
         nonlocal state
-        _, state = step(first, state)
+        began = time.perf_counter()
+        for _ in range(STEPS_IN_A_ROW):
+            _, state = step(first, state)
+        return (time.perf_counter() - began) / STEPS_IN_A_ROW
 
     @torch.inference_mode()
     def results() -> dict[str, Any]:

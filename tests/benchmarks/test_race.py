@@ -18,7 +18,7 @@ def tiny(mode: str, cell: str) -> Case:
     small = {"T": T, "B": B, "H": 5, "rounds": 1}
     if mode == "epoch":
         small |= {"T": 50, "B": 16, "examples": 40}
-    if mode in ("inference", "memory"):
+    if mode == "memory" or (mode == "inference" and cell in ("rnn", "gru", "lstm")):
         small["L"] = 2
     return dataclasses.replace(case, **small, peers=PEERS if case.peers else ())
 
@@ -28,6 +28,11 @@ def field():
     made = race.Field(threads=1)
     yield made
     made.close()
+
+
+@pytest.fixture(autouse=True)
+def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(race, "TURN_SECONDS", 0.001)
 
 
 def run(case: Case, field: race.Field) -> dict:

@@ -28,7 +28,7 @@ from throughtime.cells import CELLS, Params
 from throughtime.kernels import native, reference
 
 # |native − oracle| ≤ k · ε · magnitude. Worst seen: 12 over the covering set (a weight gradient, whose sum has at most
-# T·B = 189 terms); 383 over the full product (a peephole's gradient at T = 63, where the recurrence amplifies rounding).
+# T·B = 189 terms); 383 over the full product (a peephole at T = 63, where the recurrence amplifies rounding).
 K = 40.0
 K_FULL = 500.0
 

@@ -177,33 +177,34 @@ def test_the_processor_s_flags_are_left_alone(threads):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("way", ["falls", "stays"])
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_vanishing_gradient_costs_no_more(cell):
-    """T = 1000, ‖dh‖ under 1e-38 long before the start: at most 1.5 times the usual time."""
+def test_a_vanishing_gradient_costs_no_more(cell, way):
+    """T = 1000, ‖dh‖ falls under 1e-38, or arrives there at every step: at most 1.5 times the usual time."""
 
-    def problem(scale: float):
+    def problem(shrink: bool):
         case = make(cell, 1000, 8, 16, 64)
-        case.weights.weight_hh[...] *= scale
-        case.dy[:-1] = 0
-        if case.dc_sequence is not None:
-            case.dc_sequence[...] = 0
-            case.dc_n[...] = 0
+        if shrink and way == "falls":
+            case.weights.weight_hh[...] *= 0.5
+        for gradient in (case.dy, case.dh_n, case.dc_n, case.dc_sequence):
+            if shrink and gradient is not None:
+                gradient[...] = 0 if way == "falls" and gradient is not case.dh_n else gradient * 1e-39
+        if shrink and way == "falls":
+            case.dh_n[...] = 1
         return case, case.forward()
 
     def seconds(case, forward) -> float:
-        best = np.inf
-        for _ in range(7):
-            begin = time.perf_counter()
-            case.backward(forward)
-            best = min(best, time.perf_counter() - begin)
-        return best
+        begin = time.process_time()
+        case.backward(forward)
+        return time.process_time() - begin
 
-    vanishing, usual = problem(0.05), problem(1.0)
-    usual[0].dy[...] = 1
+    vanishing, usual = problem(True), problem(False)
     health = vanishing[0].backward(vanishing[1], health_margin=0.1).health
-    if cell != "rnn_relu":
-        assert np.sqrt(health.dh_square[0]).max() < 1e-38
-    assert seconds(*vanishing) <= 1.5 * seconds(*usual)
+    assert np.sqrt(health.dh_square[0]).max() < 1e-38
+    # In turns, and the best of each: other work on the machine falls on both.
+    times = [(seconds(*vanishing), seconds(*usual)) for _ in range(15)]
+    slow, fast = (min(column) for column in zip(*times, strict=True))
+    assert slow <= 1.5 * fast, f"{slow * 1e3:.2f} ms against {fast * 1e3:.2f} ms"
 
 
 def test_no_environment_variable_is_set():

@@ -382,8 +382,39 @@ def test_a_parameter_of_a_wrong_shape_or_dtype_is_refused(kind):
         parameter = getattr(layer, name)
         replaced = torch.nn.Parameter(change(parameter.detach()))
         setattr(layer, name, replaced)
-        with pytest.raises(ArgumentError, match=rf"expected {name[:-3]} of .*, got .*"):
+        refusal = rf"throughtime::sequence: expected {name[:-3]} of .*, got \({replaced.shape[0]},.*{replaced.dtype}"
+        with pytest.raises(ArgumentError, match=refusal):
             layer(torch.zeros(2, 4, 3))
+        with pytest.raises(ArgumentError, match=refusal):
+            layer.stepper()
+
+
+def test_the_operators_refuse_what_does_not_fit():
+    """Anyone can call them by name."""
+    leaves, _ = problem("lstm", ragged=True)
+    plain = [None if t is None else t.detach() for t in leaves]
+    flags = torch.zeros(5, 3, dtype=torch.bool)
+    lengths = torch.tensor([1, 2, 3])
+    good = [*plain, lengths, flags, "lstm", False, True]
+    wrong = {
+        0: (torch.zeros(5, 4), r"expected x of shape \(T, B, I\), .* got \(5, 4\), torch.float32"),
+        1: (torch.zeros(3, 7), r"expected h0 of \(3, 6\), torch.float32 on cpu, got \(3, 7\)"),
+        2: (None, r"expected c0 of \(3, 6\), torch.float32 on cpu, got none"),
+        3: (torch.zeros(24, 5), r"expected weight_ih of \(24, 4\), .* got \(24, 5\)"),
+        8: (lengths.int(), r"expected lengths of \(3,\), torch.int64 on cpu, got \(3,\), torch.int32"),
+        9: (flags.T, r"expected reset of \(5, 3\), torch.bool on cpu, got \(3, 5\)"),
+        10: ("lstm2", r"expected a cell among rnn_tanh, .*, got 'lstm2'"),
+    }
+    for place, (value, message) in wrong.items():
+        arguments = [*good[:place], value, *good[place + 1 :]]
+        with pytest.raises(ArgumentError, match=f"^throughtime::sequence: {message}"):
+            torch.ops.throughtime.sequence(*arguments)
+    y, h_n, c_n, saved, c_seq = torch.ops.throughtime.sequence(*good)
+    backward = [y, h_n, c_n, None, *plain, lengths, flags, y, saved, c_seq, "lstm", False]
+    for place, name in ((0, "dy"), (1, "dh_n"), (2, "dc_n"), (14, "y"), (15, "saved"), (16, "c_seq")):
+        arguments = [*backward[:place], torch.zeros(2, 2), *backward[place + 1 :]]
+        with pytest.raises(ArgumentError, match=rf"^throughtime::sequence: expected {name} of .* got \(2, 2\)"):
+            torch.ops.throughtime.sequence_backward(*arguments)
 
 
 def test_lengths_are_checked_inside_the_operator():

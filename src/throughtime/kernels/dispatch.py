@@ -34,45 +34,57 @@ def check_backend(backend: str) -> None:
         raise ArgumentError(f"backend: expected one of {', '.join(BACKENDS)}, got {backend!r}; pass one of these")
 
 
-@cache
-def _native_ops() -> ModuleType | None:
+def _load_native_ops() -> ModuleType | None:
     """The torch operators of the native kernels; None where the extension was not built."""
     if importlib.util.find_spec("throughtime.kernels._native") is None:
         return None
     return importlib.import_module("throughtime.kernels.torch_ops")
 
 
-@cache
+# Looked for once, when this module is imported: torch.compile could not trace the search, and warns of caches.
+_native_ops = _load_native_ops()
+
+
 def _why_not_native(device_type: str, dtype: torch.dtype) -> str | None:
     """What keeps the native kernels from running on such tensors, in words, or None."""
-    ops = _native_ops()
-    if ops is None:
+    if _native_ops is None:
         return "this installation has no compiled kernels"
     if device_type != "cpu":
         return f"tensors are on {device_type}"
-    if dtype not in ops.DTYPES:
+    if dtype not in _native_ops.DTYPES:
         return f"tensors are {dtype}"
     return None
 
 
-@cache
-def choose(backend: str, device_type: str, dtype: torch.dtype) -> str:
-    """The backend that runs tensors of this device and dtype: "native" or "reference".
-
-    Raises:
-        BackendError: "native" was asked for and cannot run them.
-    """
+def _choose(backend: str, device_type: str, dtype: torch.dtype) -> str:
     why_not = _why_not_native(device_type, dtype)
     if backend == "native" and why_not is not None:
         raise BackendError(
             f"backend='native': expected float32 or float64 tensors on the CPU, but {why_not}; "
             "pass backend='auto' or 'reference'"
         )
-    chosen = "reference" if backend == "reference" or why_not is not None else "native"
+    return "reference" if backend == "reference" or why_not is not None else "native"
+
+
+@cache
+def _choose_and_say(backend: str, device_type: str, dtype: torch.dtype) -> str:
+    chosen = _choose(backend, device_type, dtype)
     if backend == "auto":
+        why_not = _why_not_native(device_type, dtype)
         reason = "" if why_not is None else f", since {why_not}"
         _log.info("recurrent layers on %s in %s run on the %s backend%s", device_type, dtype, chosen, reason)
     return chosen
+
+
+def choose(backend: str, device_type: str, dtype: torch.dtype) -> str:
+    """The backend that runs tensors of this device and dtype: "native" or "reference".
+
+    Raises:
+        BackendError: "native" was asked for and cannot run them.
+    """
+    if torch.compiler.is_compiling():
+        return _choose(backend, device_type, dtype)
+    return _choose_and_say(backend, device_type, dtype)
 
 
 def _transformed() -> bool:
@@ -80,7 +92,7 @@ def _transformed() -> bool:
 
     A custom op with a registered backward would return zero tangents there without an error.
     """
-    return torch._C._functorch.maybe_current_level() is not None or forward_ad._current_level >= 0
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 def run(
@@ -107,9 +119,10 @@ def run(
         )
         return output_TBH, final_state
     if choose(backend, x_TBI.device.type, x_TBI.dtype) == "native":
-        ops = _native_ops()
-        assert ops is not None
-        found: tuple[Tensor, State] = ops.run(cell, x_TBI, state, params, lengths=lengths, reset=reset, reverse=reverse)
+        assert _native_ops is not None
+        found: tuple[Tensor, State] = _native_ops.run(
+            cell, x_TBI, state, params, lengths=lengths, reset=reset, reverse=reverse
+        )
         return found
     return reference.run(cell, x_TBI, state, params, lengths=lengths, reset=reset, reverse=reverse)
 
@@ -126,9 +139,8 @@ def step_function(cell: Cell, params: Sequence[Params], backend: str) -> StepFun
         backend: "native" or "reference", as `choose` gave it.
     """
     if backend == "native":
-        ops = _native_ops()
-        assert ops is not None
-        function: StepFunction = ops.step_function(cell, params)
+        assert _native_ops is not None
+        function: StepFunction = _native_ops.step_function(cell, params)
         return function
     return reference.step_function(cell, params)
 
