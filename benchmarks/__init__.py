@@ -1,1 +1,1 @@
-"""Figures that the project claims, as programs: `speed` here; results/ holds what they gave."""
+"""Figures that the project claims, as programs; results/ holds what they gave."""

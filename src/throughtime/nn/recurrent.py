@@ -103,7 +103,7 @@ class Recurrent(nn.Module):
         Raises:
             BackendError: the backend named at construction cannot run the parameters' device or dtype.
         """
-        weight = self.weight_ih_l0
+        weight = self.layer_params(0).weight_ih
         return dispatch.choose(self._backend, weight.device.type, weight.dtype)
 
     @property
