@@ -50,7 +50,7 @@ class Example:
         return self.horizon + (self.windows - 1) * self.step
 
 
-# Of a dozen settings tried, the ones with the least validation loss over the three strategies; epochs also by the time.
+# Of some twenty settings tried, those with the least validation loss over the strategies; co2's epochs by the time.
 EXAMPLES = (
     Example(
         name="co2",
