@@ -38,7 +38,7 @@ def saved(folder: Path, content: str | bytes, name: str = "table.csv") -> Path:
         PLAIN.replace("\n", "\n\n") + "\r\n\n",
         'unique_id,"ds",y\n"a",2020-01-01,"1"\n"a",2020-01-02,2.5\n',
         'note,unique_id,ds,y\n"x, ""y""\nz",a,2020-01-01,1\n,a,2020-01-02,2.5\n',
-        gzip.compress(PLAIN.encode()),
+        gzip.compress(PLAIN.encode(), mtime=0),
     ],
 )
 def test_forms_of_csv(tmp_path: Path, content: str | bytes) -> None:
@@ -49,7 +49,7 @@ def test_forms_of_csv(tmp_path: Path, content: str | bytes) -> None:
 
 
 def test_csv_gz_and_parquet(tmp_path: Path) -> None:
-    zipped = saved(tmp_path, gzip.compress(PLAIN.encode()), "table.CSV.gz")
+    zipped = saved(tmp_path, gzip.compress(PLAIN.encode(), mtime=0), "table.CSV.gz")
     pl.DataFrame({"unique_id": ["a", "a"], "ds": [1, 2], "y": [1.0, 2.5]}).write_parquet(tmp_path / "table.parquet")
     for path in (zipped, tmp_path / "table.parquet"):
         assert read_series_file(str(path)).flat_values.tolist() == [1, 2.5]
