@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tests.helpers import as_arrays, assert_close
 from tests.kernels import native_cases
-from tests.nn.layers import LAYERS, build, state_tensors
+from tests.nn.layers import LAYERS, as_hx, build, state_tensors
 from throughtime import nn
 from throughtime.cells import CELLS
 from throughtime.errors import ArgumentError
@@ -169,6 +169,28 @@ def test_any_memory_of_inputs_and_gradients(cell_name):
         ):
             d = [dy, *(torch.zeros_like(s) for s in wanted[1:])]
             assert_close(gradients(found, given, d), gradients(wanted, given, d), "gradients", k=K)
+
+
+@every_layer
+def test_a_view_with_its_sign_turned_is_read_as_torch_reads_it(kind):
+    """torch marks such a view with a bit and leaves the memory alone; an address does not show it."""
+    generator = torch.Generator().manual_seed(0)
+
+    def turned(*shape: int) -> Tensor:
+        view = torch._neg_view(torch.randn(shape, generator=generator, dtype=torch.float64))
+        assert view.is_neg()
+        return view
+
+    native, reference = (build(kind, 3, 5, seed=0, backend=backend) for backend in ("native", "reference"))
+    x, dy = turned(4, 2, 3), turned(4, 2, 5)
+    found, wanted = (
+        (output, *torch.autograd.grad(output, tuple(layer.parameters()), dy))
+        for layer, output in ((native, native(x)[0]), (reference, reference(x)[0]))
+    )
+    for mine, theirs in zip(found, wanted, strict=True):
+        torch.testing.assert_close(mine, theirs)
+    state = as_hx(tuple(turned(1, 2, 5) for _ in native.cell.state_fields))
+    torch.testing.assert_close(native.stepper()(x[0], state)[0], reference.step(x[0], state)[0])
 
 
 @pytest.mark.parametrize("cell_name", CELLS)

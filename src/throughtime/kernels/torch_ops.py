@@ -15,9 +15,9 @@ from torch import Tensor
 
 from throughtime.cells import CELLS, Cell, Params, State
 from throughtime.errors import ArgumentError
-from throughtime.kernels import _native, reference
+from throughtime.kernels import _native, native, reference
 
-_CELL_CODES = {name: code for code, name in enumerate(CELLS)}
+_CELL_CODES = {name: code for name, (code, *_) in native.CELL_CODES.items()}
 _DTYPE_CODES = {torch.float32: 0, torch.float64: 1}
 
 DTYPES = frozenset(_DTYPE_CODES)
@@ -30,13 +30,28 @@ def _address(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
 
 
+# An address does not tell that torch reads a view with its sign turned (the imaginary part of a conjugate), hence
+# `resolve_neg` wherever an address is taken of what a caller gave.
+
+
 def _rows(tensor: Tensor) -> Tensor:
     """The tensor with its last axis contiguous; its time and batch axes may have any strides."""
+    tensor = tensor.resolve_neg()
     return tensor if tensor.stride(-1) == 1 or tensor.shape[-1] <= 1 else tensor.contiguous()
 
 
 def _whole(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else tensor.contiguous()
+    return None if tensor is None else tensor.resolve_neg().contiguous()
+
+
+def _problem(cell: str, x: Tensor, H: int) -> tuple[int, ...]:
+    """What both raw calls begin with: cell, dtype, T, B, I, H, x and its strides."""
+    return (_CELL_CODES[cell], _DTYPE_CODES[x.dtype], *x.shape, H, x.data_ptr(), x.stride(0), x.stride(1))
+
+
+def _mask(reset: Tensor | None) -> tuple[int, ...]:
+    """A reset mask's address and strides."""
+    return (0, 0, 0) if reset is None else (reset.data_ptr(), *reset.stride())
 
 
 def _expect(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> None:
@@ -70,8 +85,8 @@ def _expect_weights(cell: Cell, I: int, weights: tuple[Tensor | None, ...], dtyp
     return H
 
 
-def _expect_inputs(cell: str, inputs: tuple[Tensor | None, ...]) -> tuple[int, int, int, int]:
-    """Check all of `sequence`'s tensors against x and the cell; gives T, B, I, H."""
+def _expect_inputs(cell: str, inputs: tuple[Tensor | None, ...]) -> tuple[int, int, int]:
+    """Check all of `sequence`'s tensors against x and the cell; gives T, B, H."""
     x, h0, c0, *weights, lengths, reset = inputs
     if cell not in CELLS:
         raise ArgumentError(f"throughtime::sequence: expected a cell among {', '.join(CELLS)}, got {cell!r}")
@@ -89,7 +104,7 @@ def _expect_inputs(cell: str, inputs: tuple[Tensor | None, ...]) -> tuple[int, i
         _expect("lengths", lengths, (B,), torch.int64)
     if reset is not None:
         _expect("reset", reset, (T, B), torch.bool)
-    return T, B, I, H
+    return T, B, H
 
 
 def _empties(save: bool, cell: Cell, T: int, B: int, H: int, like: Tensor) -> tuple[Tensor, ...]:
@@ -122,28 +137,18 @@ def _forward(
     clean: bool = False,
 ) -> tuple[Tensor, ...]:
     given = (x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch, lengths, reset)
-    T, B, I, H = _expect_inputs(cell, given)
+    T, B, H = _expect_inputs(cell, given)
     x = _rows(x)
     # Bound to names, so that what a conversion made lives as long as the call.
     inputs = [_whole(t) for t in (h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch, lengths)]
     outputs = y, h_n, c_n, saved, c_seq = _empties(save, CELLS[cell], T, B, H, x)
     if clean:
         saved.zero_()
-    reset_strides = (0, 0) if reset is None else reset.stride()
     try:
         _native.sequence_forward_raw(  # type: ignore[call-arg]
-            _CELL_CODES[cell],
-            _DTYPE_CODES[x.dtype],
-            T,
-            B,
-            I,
-            H,
-            x.data_ptr(),
-            x.stride(0),
-            x.stride(1),
-            *map(_address, inputs),  # type: ignore[arg-type]
-            _address(reset),
-            *reset_strides,
+            *_problem(cell, x, H),  # type: ignore[arg-type]
+            *map(_address, inputs),
+            *_mask(reset),
             reverse,
             torch.get_num_threads(),
             y.data_ptr(),
@@ -171,8 +176,6 @@ def _backward(
     x, h0, c0, weight_ih, weight_hh, _, _, weight_ch, lengths, reset = inputs
     assert x is not None
     assert weight_hh is not None
-    T, B, I = x.shape
-    H = weight_hh.shape[1]
     x = _rows(x)
     states = [_whole(t) for t in (h0, c0, weight_ih, weight_hh, weight_ch, lengths)]
     y, _, _, saved, c_seq = outputs
@@ -185,18 +188,9 @@ def _backward(
     )
     dx = grads[0]
     _native.sequence_backward_raw(  # type: ignore[call-arg]
-        _CELL_CODES[cell],
-        _DTYPE_CODES[x.dtype],
-        T,
-        B,
-        I,
-        H,
-        x.data_ptr(),
-        x.stride(0),
-        x.stride(1),
-        *map(_address, states),  # type: ignore[arg-type]
-        _address(reset),
-        *((0, 0) if reset is None else reset.stride()),
+        *_problem(cell, x, weight_hh.shape[1]),  # type: ignore[arg-type]
+        *map(_address, states),
+        *_mask(reset),
         reverse,
         torch.get_num_threads(),
         y.data_ptr(),
@@ -318,7 +312,7 @@ def _sequence_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The gradients of `sequence`'s differentiable inputs, empty where there is no such input."""
     inputs = (x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch, lengths, reset)
-    T, B, _, H = _expect_inputs(cell, inputs)
+    T, B, H = _expect_inputs(cell, inputs)
     has_c = "c" in CELLS[cell].state_fields
     for name, gradient, shape in (
         ("dy", dy, (T, B, H)),
@@ -405,13 +399,13 @@ def step_function(cell: Cell, params: Sequence[Params]) -> Callable[[Tensor, Sta
     empty, dtype, has_c = torch.empty, weights[0].dtype, "c" in cell.state_fields
 
     def run_step(x_BI: Tensor, state: State, reset: Tensor | None) -> State:
-        x_BI, h = x_BI.contiguous(), state[0].contiguous()
+        x_BI, h = x_BI.resolve_neg().contiguous(), state[0].resolve_neg().contiguous()
         h_new = empty(h.shape, dtype=dtype)
         reset_at = 0 if reset is None else (reset := reset.contiguous()).data_ptr()
         if not has_c:
             step(x_BI.data_ptr(), h.data_ptr(), 0, h_new.data_ptr(), 0, x_BI.shape[0], reset_at)
             return (h_new,)
-        c = state[1].contiguous()
+        c = state[1].resolve_neg().contiguous()
         c_new = empty(h.shape, dtype=dtype)
         step(x_BI.data_ptr(), h.data_ptr(), c.data_ptr(), h_new.data_ptr(), c_new.data_ptr(), x_BI.shape[0], reset_at)
         return h_new, c_new
