@@ -60,6 +60,8 @@ def refusal(kind: type[ThroughtimeError], act) -> str:
         ("seed", 0.5, ArgumentError, "seed to be a whole number from 0, got 0.5"),
         ("seed", 2**63, ArgumentError, f"got {2**63}"),
         ("freq", "fortnight", ArgumentError, "got 'fortnight'"),
+        ("target_col", "forecast", ArgumentError, "the columns of forecasts, got 'forecast'"),
+        ("id_col", "cutoff", ArgumentError, "got 'cutoff'"),
         ("freq", 0.5, ArgumentTypeError, "0.5"),
     ],
 )

@@ -22,6 +22,7 @@ from throughtime.tasks.forecast.windows import Windows, end_windows, rolling_win
 from throughtime.training import Callback, TrainingConfig, TrainingResult, train
 
 LOSSES = ("mse", "mae")
+_OWN_COLUMNS = ("cutoff", "forecast", "naive", "seasonal_naive", "linear")
 # Where `epochs` is None: steps of the optimizer, and a bound on how often a small data set is seen.
 _STEPS, _MOST_EPOCHS = 3000, 100
 
@@ -295,6 +296,12 @@ class Forecaster(Estimator):
             ("season_length", True),
         ):
             check_count("Forecaster", name, getattr(self, name), optional=optional)
+        for name in ("id_col", "time_col", "target_col"):
+            if getattr(self, name) in _OWN_COLUMNS:
+                raise ArgumentError(
+                    f"Forecaster: expected {name} to differ from {', '.join(_OWN_COLUMNS)}, the columns of forecasts, "
+                    f"got {getattr(self, name)!r}; rename the column"
+                )
         dropout: Any = self.dropout
         if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0.0 <= float(dropout) < 1.0:
             raise ArgumentError(
