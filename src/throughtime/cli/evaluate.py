@@ -61,19 +61,10 @@ def evaluate(
 
 
 def _draw(forecaster: "Forecaster", series: "SeriesSet", found: "Evaluation", path: Path) -> None:
-    from throughtime.cli.panels import past_panels
-    from throughtime.report import forecast_plot
+    from throughtime.cli.panels import draw_forecasts, past_panels
 
     beside = "seasonal naive" if "seasonal naive" in found.models else "naive"
     labels = {"forecast": "forecast", beside: beside.replace(" ", "_")}
     panels, note = past_panels(series, found.forecasts, found.horizon, labels)
-    what = panels[0].name if len(series) == 1 else f"{len(series)} series"
-    forecast_plot(
-        path,
-        panels,
-        title=f"{what}: {found.horizon} steps ahead, forecast and actual ({forecaster.strategy}, {forecaster.cell})",
-        value_label=series.target_col,
-        time_label=series.time_col if series.frequency.is_integer else "",
-        season_length=found.season_length,
-        note=note,
-    )
+    about = f"{found.horizon} steps ahead, forecast and actual"
+    draw_forecasts(path, forecaster, series, panels, about=about, note=note)

@@ -1,20 +1,22 @@
 """From series and frames of forecasts to the panels of a plot."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from throughtime.report import Panel, choose_series
+from throughtime.report import Panel, choose_series, forecast_plot
 from throughtime.report.forecast import MAX_PANELS
 
 if TYPE_CHECKING:
     import polars as pl
 
     from throughtime.data import SeriesSet
+    from throughtime.tasks import Forecaster
 
-__all__ = ["future_panels", "past_panels"]
+__all__ = ["draw_forecasts", "future_panels", "past_panels"]
 
 Array = NDArray[np.float64]
 
@@ -89,4 +91,29 @@ def past_panels(
     return panels, (
         f"Shown: {len(panels)} of {total} series, the {hardest} with the largest error for the size of their steps and "
         f"{len(panels) - hardest} near the median."
+    )
+
+
+def draw_forecasts(
+    path: Path, forecaster: "Forecaster", series: "SeriesSet", panels: Sequence[Panel], *, about: str, note: str
+) -> None:
+    """Draw panels of a forecaster's series.
+
+    Args:
+        path: the .png file.
+        forecaster: whose forecasts they are.
+        series: what was forecast.
+        panels: what to draw.
+        about: what the forecasts are, for the title.
+        note: a sentence below the panels, or "".
+    """
+    what = panels[0].name if len(series) == 1 else f"{len(series)} series"
+    forecast_plot(
+        path,
+        panels,
+        title=f"{what}: {about} ({forecaster.strategy}, {forecaster.cell})",
+        value_label=series.target_col,
+        time_label=series.time_col if series.frequency.is_integer else "",
+        season_length=forecaster.season_length_,
+        note=note,
     )

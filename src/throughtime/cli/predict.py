@@ -89,18 +89,8 @@ def _rows(frame: "pl.DataFrame") -> list[list[str]]:
 
 
 def _draw(forecaster: "Forecaster", series: "SeriesSet", frame: "pl.DataFrame", path: Path) -> None:
-    from throughtime.cli.panels import future_panels
-    from throughtime.report import forecast_plot
+    from throughtime.cli.panels import draw_forecasts, future_panels
 
     values = frame["forecast"].to_numpy().reshape(len(series), forecaster.horizon)
     panels, note = future_panels(series, {"forecast": values})
-    what = panels[0].name if len(series) == 1 else f"{len(series)} series"
-    forecast_plot(
-        path,
-        panels,
-        title=f"{what}: the next {forecaster.horizon} steps ({forecaster.strategy}, {forecaster.cell})",
-        value_label=series.target_col,
-        time_label=series.time_col if series.frequency.is_integer else "",
-        season_length=forecaster.season_length_,
-        note=note,
-    )
+    draw_forecasts(path, forecaster, series, panels, about=f"the next {forecaster.horizon} steps", note=note)

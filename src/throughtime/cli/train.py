@@ -95,7 +95,7 @@ def forecast(
         int | None,
         typer.Option(
             help="Times to go through the data.",
-            show_default="as many as make about 3000 steps",
+            show_default="as many as make about 3000 steps, at most 100",
             rich_help_panel=_TRAINING,
         ),
     ] = None,
@@ -118,7 +118,7 @@ def forecast(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Table to validate on: later points of the same series, or other series.",
+            help="Table to validate on; each of its series brings the history that its forecasts start from.",
             show_default="the end of the data",
             rich_help_panel=_TRAINING,
         ),
