@@ -144,44 +144,100 @@ private:
 namespace {
 
 std::atomic<Pool*> shared_pool{nullptr};
+std::atomic<const OpenMP*> borrowed{nullptr};
+std::atomic<bool> borrowed_taken{false};
 
-// A forked child has none of its parent's threads, and may have inherited locked locks: it starts a pool of its own.
-// The parent's object is left alone, as are all pools at exit: workers may still be looking at them.
-void forget_pool_in_child() { shared_pool.store(nullptr, std::memory_order_relaxed); }
+// A forked child has none of its parent's threads, and may have inherited locked locks: it starts a pool of its own,
+// and leaves OpenMP alone, whose idea of its workers is the parent's. The parent's pool is left alone, as are all pools
+// at exit: workers may still be looking at them.
+void forget_threads_in_child() {
+    shared_pool.store(nullptr, std::memory_order_relaxed);
+    borrowed.store(nullptr, std::memory_order_relaxed);
+    borrowed_taken.store(false, std::memory_order_relaxed);
+}
+
+void watch_forks() {
+    static const int registered = pthread_atfork(nullptr, nullptr, forget_threads_in_child);
+    static_cast<void>(registered);
+}
 
 Pool& the_pool() {
     Pool* pool = shared_pool.load(std::memory_order_acquire);
     if (pool != nullptr) return *pool;
-    static const int registered = pthread_atfork(nullptr, nullptr, forget_pool_in_child);
-    static_cast<void>(registered);
+    watch_forks();
     auto* fresh = new Pool;
     if (shared_pool.compare_exchange_strong(pool, fresh, std::memory_order_acq_rel)) return *fresh;
     delete fresh;
     return *pool;
 }
 
+// One body on OpenMP's workers. The region has the usual number of threads, as torch's have, and those without a part
+// leave at once: a runtime ends and starts threads when the size of its regions changes.
+struct Region {
+    const OpenMP* runtime;
+    int allowed;
+    TeamBody body;
+    void* context;
+    Team* team;
+    std::atomic<bool> granted{true};
+
+    static void enter(void* self) {
+        auto& region = *static_cast<Region*>(self);
+        if (region.runtime->members() != region.allowed) {
+            region.granted.store(false, std::memory_order_relaxed);
+            return;
+        }
+        const int member = region.runtime->member();
+        if (member >= region.team->size()) return;
+        const FlushSubnormals flush;
+        region.body(region.context, member, *region.team);
+    }
+};
+
 }  // namespace
 
-Lease::Lease(int threads) {
-    if (threads <= 1) return;
+void borrow_threads(const OpenMP& runtime) {
+    watch_forks();
+    // Never freed: a lease in another thread may be looking at the one before.
+    borrowed.store(runtime.parallel != nullptr ? new OpenMP(runtime) : nullptr, std::memory_order_release);
+}
+
+Lease::Lease(int useful, int allowed) : allowed_(allowed) {
+    if (useful <= 1) return;
+    const OpenMP* runtime = borrowed.load(std::memory_order_acquire);
+    if (runtime != nullptr && runtime->usual() == allowed) {
+        if (borrowed_taken.exchange(true, std::memory_order_acquire)) return;
+        borrowed_ = true;
+        size_ = useful;
+        return;
+    }
     Pool& pool = the_pool();
     if (!pool.take()) return;
     pool_ = &pool;
-    size_ = 1 + pool.grow(threads - 1);
+    size_ = 1 + pool.grow(useful - 1);
 }
 
 Lease::~Lease() {
+    if (borrowed_) borrowed_taken.store(false, std::memory_order_release);
     if (pool_ != nullptr) pool_->give_back();
 }
 
-void Lease::run(TeamBody body, void* context) {
-    const FlushSubnormals flush;
+bool Lease::run(TeamBody body, void* context) {
     Team team(size_);
-    if (size_ == 1) {
+    if (borrowed_) {
+        const OpenMP* runtime = borrowed.load(std::memory_order_acquire);
+        if (runtime == nullptr) return false;
+        Region region{runtime, allowed_, body, context, &team};
+        runtime->parallel(Region::enter, &region, static_cast<unsigned>(allowed_), 0);
+        return region.granted.load(std::memory_order_relaxed);
+    }
+    const FlushSubnormals flush;
+    if (pool_ == nullptr) {
         body(context, 0, team);
     } else {
         pool_->run(body, context, team);
     }
+    return true;
 }
 
 #if defined(__x86_64__)

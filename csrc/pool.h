@@ -1,4 +1,4 @@
-// Threads of our own: a call leases some, they run one body together, and meet at barriers.
+// Threads that run one body together and meet at barriers: borrowed from the process's OpenMP runtime, or our own.
 #pragma once
 
 #include <atomic>
@@ -22,13 +22,26 @@ private:
 
 using TeamBody = void (*)(void* context, int member, Team& team);
 
+// What is used of an OpenMP runtime that the process has loaded anyway (torch's), found at run time: nothing is linked.
+// Two sets of threads would fight over the cores, since OpenMP's spin for milliseconds after each of torch's operators.
+struct OpenMP {
+    void (*parallel)(void (*body)(void*), void* context, unsigned threads, unsigned flags);  // GOMP_parallel
+    int (*member)();                                                                         // omp_get_thread_num
+    int (*members)();                                                                        // omp_get_num_threads
+    int (*usual)();  // omp_get_max_threads: how many its regions have unless told otherwise
+};
+
+// From now on leases that are allowed the usual number of threads borrow OpenMP's workers. A null `parallel` gives them back: leases
+// take our own pool again, as they do in a forked child, where a runtime that had workers cannot start them anew.
+void borrow_threads(const OpenMP& runtime);
+
 class Pool;
 
-// Up to `threads` threads, the caller's included, until it goes out of scope. Whoever finds the pool taken runs alone,
-// so that calls from many Python threads never wait for each other. The number of members changes no result.
+// `useful` threads of the `allowed` ones, the caller's included, until it goes out of scope. Whoever finds them taken runs alone, so
+// that calls from many Python threads never wait for each other. The number of members changes no result.
 class Lease {
 public:
-    explicit Lease(int threads);
+    Lease(int useful, int allowed);
     ~Lease();
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
@@ -36,12 +49,15 @@ public:
     int size() const { return size_; }
 
     // Runs body(context, member, team) on every member, the caller being member 0. Subnormal numbers count as zero
-    // inside; the processor's flags are put back after. The body must not throw.
-    void run(TeamBody body, void* context);
+    // inside; the processor's flags are put back after. The body must not throw. False, and nothing was run, where
+    // OpenMP granted fewer members than the lease was made for: inside a parallel region, or at its thread limit.
+    [[nodiscard]] bool run(TeamBody body, void* context);
 
 private:
+    bool borrowed_ = false;
     Pool* pool_ = nullptr;
     int size_ = 1;
+    int allowed_ = 1;
 };
 
 // Flushes subnormal results and operands to zero on this thread while it lives.

@@ -17,20 +17,25 @@ template <class Cell, class T>
 class SequenceBackward {
 public:
     static void run(const BackwardCall<T>& call) {
+        // Alone where OpenMP grants fewer threads than the sequence was divided among.
+        if (!run(call, call.threads)) static_cast<void>(run(call, 1));
+    }
+
+private:
+    static bool run(const BackwardCall<T>& call, int threads) {
         Arena arena;
         const Schedule schedule(call.T_, call.B, call.lengths, arena);
         const double work = 2.0 * double(schedule.valid) * Cell::gates * double(call.H) * double(call.I + call.H);
         const Index V = vectors<T>(call.H);
-        Lease lease(useful_threads(call.threads, work, schedule, V));
+        Lease lease(useful_threads(threads, work, schedule, V), threads);
         // The norms of the diagnostics run over all units of a row: one member has to see them.
         const Index group = wants_health(call.health) ? V + 1 : transposed_units;
         const Division division(schedule, V, group, lease.size(), arena);
         SequenceBackward run(call, schedule, division, arena);
-        lease.run([](void* self, int member, Team& team) { static_cast<SequenceBackward*>(self)->work(member, team); },
-                  &run);
+        return lease.run(
+            [](void* self, int member, Team& team) { static_cast<SequenceBackward*>(self)->work(member, team); }, &run);
     }
 
-private:
     static constexpr Index W = lanes<T>;
     static constexpr int slots = slot_count<Cell>;
     static constexpr int transposed_units = 4;  // output vectors of dgates W at a time: 4 accumulators a row

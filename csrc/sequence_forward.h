@@ -15,18 +15,23 @@ template <class Cell, class T>
 class SequenceForward {
 public:
     static void run(const ForwardCall<T>& call) {
+        // Alone where OpenMP grants fewer threads than the sequence was divided among.
+        if (!run(call, call.threads)) static_cast<void>(run(call, 1));
+    }
+
+private:
+    static bool run(const ForwardCall<T>& call, int threads) {
         Arena arena;
         const Schedule schedule(call.T_, call.B, call.lengths, arena);
         const double work = double(schedule.valid) * Cell::gates * double(call.H) * double(call.I + call.H);
         const Index V = vectors<T>(call.H);
-        Lease lease(useful_threads(call.threads, work, schedule, V));
+        Lease lease(useful_threads(threads, work, schedule, V), threads);
         const Division division(schedule, V, unit_group, lease.size(), arena);
         SequenceForward run(call, schedule, division, arena);
-        lease.run([](void* self, int member, Team& team) { static_cast<SequenceForward*>(self)->work(member, team); },
-                  &run);
+        return lease.run(
+            [](void* self, int member, Team& team) { static_cast<SequenceForward*>(self)->work(member, team); }, &run);
     }
 
-private:
     static constexpr Index W = lanes<T>;
     static constexpr Index slots = slot_count<Cell>;
     static constexpr Index unit_group = Cell::h_products[h_product_count<Cell> - 1].units;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "dispatch.h"
+#include "pool.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -201,6 +202,16 @@ NB_MODULE(_native, m) {
     m.def("instruction_set", &instruction_set, "Name of the instruction set whose kernels run.");
     m.def("instruction_sets", &instruction_sets, "Names that this processor and build can run, best first.");
     m.def("set_instruction_set", &set_instruction_set, "name"_a, "Chooses the kernels to run, for tests.");
+    m.def(
+        "borrow_threads",
+        [](Address parallel, Address member, Address members, Address usual) {
+            borrow_threads({reinterpret_cast<decltype(OpenMP::parallel)>(parallel),
+                            reinterpret_cast<decltype(OpenMP::member)>(member),
+                            reinterpret_cast<decltype(OpenMP::members)>(members),
+                            reinterpret_cast<decltype(OpenMP::usual)>(usual)});
+        },
+        "parallel"_a, "member"_a, "members"_a, "usual"_a,
+        "Runs on an OpenMP runtime's threads, its functions at these addresses; zeros: on our own.");
     m.def(
         "saved_width", [](int cell, Index hidden) { return saved_width(cell_id(cell), hidden); }, "cell"_a,
         "hidden_size"_a, "Values of `saved` for each (time, row).");

@@ -11,6 +11,9 @@ def instruction_sets() -> list[str]:
 def set_instruction_set(name: str) -> None:
     """Chooses the kernels to run, for tests."""
 
+def borrow_threads(parallel: int, member: int, members: int, usual: int) -> None:
+    """Runs on an OpenMP runtime's threads, its functions at these addresses; zeros: on our own."""
+
 def saved_width(cell: int, hidden_size: int) -> int:
     """Values of `saved` for each (time, row)."""
 

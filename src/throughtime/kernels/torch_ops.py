@@ -15,7 +15,7 @@ from torch import Tensor
 
 from throughtime.cells import CELLS, Cell, Params, State
 from throughtime.errors import ArgumentError
-from throughtime.kernels import _native, native, reference
+from throughtime.kernels import _native, native, openmp, reference
 
 _CELL_CODES = {name: code for name, (code, *_) in native.CELL_CODES.items()}
 _DTYPE_CODES = {torch.float32: 0, torch.float64: 1}
@@ -42,6 +42,10 @@ def _rows(tensor: Tensor) -> Tensor:
 
 def _whole(tensor: Tensor | None) -> Tensor | None:
     return None if tensor is None else tensor.resolve_neg().contiguous()
+
+
+# Two sets of threads would fight over the cores; torch's are there anyway.
+openmp.borrow_threads()
 
 
 def _problem(cell: str, x: Tensor, H: int) -> tuple[int, ...]:
