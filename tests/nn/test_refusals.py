@@ -8,7 +8,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from tests.nn.layers import LAYERS
 from throughtime import nn
-from throughtime.errors import ArgumentError, ArgumentTypeError, ThroughtimeError
+from throughtime.errors import ArgumentError, ArgumentTypeError, BackendError, ThroughtimeError
 
 every_layer = pytest.mark.parametrize("kind", LAYERS)
 X = torch.zeros(4, 2, 3)
@@ -37,6 +37,9 @@ def refused(error, *parts):
         ({"input_size": "3"}, ArgumentTypeError, ("input_size", "int", "'3'")),
         ({"dropout": 1.5, "num_layers": 2}, ArgumentError, ("dropout in [0, 1]", "got 1.5")),
         ({"dropout": -0.1, "num_layers": 2}, ArgumentError, ("dropout in [0, 1]", "got -0.1")),
+        ({"dropout": "0.5", "num_layers": 2}, ArgumentError, ("dropout in [0, 1]", "got '0.5'")),
+        ({"bias": 0.5}, ArgumentTypeError, ("bias", "True or False", "0.5")),
+        ({"batch_first": None}, ArgumentTypeError, ("batch_first", "True or False", "None")),
         ({"backend": "magic"}, ArgumentError, ("backend", "auto", "'magic'")),
     ],
     ids=lambda value: "-".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else "",
@@ -52,9 +55,27 @@ def test_nonlinearity():
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "PeepholeLSTM", "PreviousPeepholeLSTM"])
-def test_projections_are_refused_until_they_are_there(kind):
-    with refused(ArgumentError, kind, "proj_size=0", "got 2"):
-        built(kind, 3, 5, proj_size=2)
+def test_projections(kind):
+    with refused(ArgumentError, kind, "proj_size in [0, hidden_size) = [0, 5)", "got 5"):
+        built(kind, 3, 5, proj_size=5)
+    with refused(ArgumentError, kind, "proj_size", "got -1"):
+        built(kind, 3, 5, proj_size=-1)
+    with refused(ArgumentTypeError, kind, "proj_size", "int", "2.0"):
+        built(kind, 3, 5, proj_size=2.0)
+    with refused(BackendError, kind, "'auto' or 'reference'", "backend='native'", "proj_size=2"):
+        built(kind, 3, 5, proj_size=2, backend="native")
+
+
+def test_a_state_of_a_projected_layer():
+    layer = nn.LSTM(3, 5, 2, proj_size=2)
+    right = torch.zeros(2, 2, 2), torch.zeros(2, 2, 5)
+    assert layer(X, right)[0].shape == (4, 2, 2)
+    with refused(ArgumentError, "LSTM.forward", "expected h", "(2, 2, 2)", "(2, 2, 5)"):
+        layer(X, (right[1], right[1]))
+    with refused(ArgumentError, "LSTM.forward", "expected c", "(2, 2, 5)", "(2, 2, 2)"):
+        layer(X, (right[0], right[0]))
+    with refused(ArgumentError, "LSTM.stepper", "(2, 2, 2)", "(2, 2, 5)"):
+        layer.stepper()(X[0], (right[1], right[1]))
 
 
 @every_layer
@@ -70,9 +91,24 @@ def test_projections_are_refused_until_they_are_there(kind):
         (X.tolist(), ArgumentTypeError, ("a tensor", "list")),
         (None, ArgumentTypeError, ("a tensor", "NoneType")),
         (X.to("meta"), ArgumentError, ("cpu", "meta")),
-        (pack_padded_sequence(X, [4, 2]), ArgumentTypeError, ("a tensor", "PackedSequence", "lengths=")),
+        (pack_padded_sequence(torch.zeros(4, 2, 7), [4, 2]), ArgumentError, ("(N, 3)", "(6, 7)", "input_size=7")),
+        (pack_padded_sequence(X[..., 0], [4, 2]), ArgumentError, ("(N, 3)", "got (6,)")),
+        (pack_padded_sequence(X.double(), [4, 2]), ArgumentTypeError, ("torch.float32", "torch.float64")),
     ],
-    ids=["features", "one axis", "four axes", "no axes", "float64", "int64", "list", "None", "device", "packed"],
+    ids=[
+        "features",
+        "one axis",
+        "four axes",
+        "no axes",
+        "float64",
+        "int64",
+        "list",
+        "None",
+        "device",
+        "packed",
+        "packed numbers",
+        "packed float64",
+    ],
 )
 def test_input(kind, input, error, parts):
     layer = built(kind, 3, 5)
@@ -187,5 +223,88 @@ def test_every_refusal_is_a_throughtime_error_and_a_builtin_one():
     assert issubclass(ArgumentError, ThroughtimeError)
     with pytest.raises(ValueError, match="got 0"):
         nn.GRU(0, 5)
-    with pytest.raises(TypeError, match="PackedSequence"):
-        nn.GRU(3, 5)(pack_padded_sequence(X, [4, 2]))
+    with pytest.raises(TypeError, match="float64"):
+        nn.GRU(3, 5)(X.double())
+
+
+@every_layer
+def test_lengths_beside_a_packed_sequence(kind):
+    with refused(ArgumentError, "no lengths beside a PackedSequence", "[4, 2]"):
+        built(kind, 3, 5)(pack_padded_sequence(X, [4, 2]), lengths=[4, 2])
+
+
+def test_reset_of_a_packed_sequence_is_padded():
+    with refused(ArgumentError, "reset", "(4, 2)", "(6,)"):
+        nn.GRU(3, 5)(pack_padded_sequence(X, [4, 2]), reset=torch.zeros(6, dtype=torch.bool))
+    with refused(ArgumentError, "reset", "(2, 4)", "(4, 2)"):
+        nn.GRU(3, 5, batch_first=True)(pack_padded_sequence(X, [4, 2]), reset=torch.zeros(4, 2, dtype=torch.bool))
+
+
+def test_a_state_has_the_axes_of_the_input():
+    """As torch: two for one sequence, three for a batch."""
+    with refused(ArgumentError, "h in hx", "(1, 5)", "(1, 1, 5)", "(num_layers * num_directions, features)"):
+        nn.GRU(3, 5)(X[:, 0], torch.zeros(1, 1, 5))
+    with refused(ArgumentError, "h in hx", "(1, 2, 5)", "(1, 5)", "batch"):
+        nn.GRU(3, 5)(X, torch.zeros(1, 5))
+
+
+def test_a_state_on_another_device():
+    with refused(ArgumentError, "h in hx", "cpu", "meta"):
+        nn.GRU(3, 5)(X, torch.zeros(1, 2, 5, device="meta"))
+    with refused(ArgumentError, "expected c in hx on cpu", "meta"):
+        nn.LSTM(3, 5)(X, (torch.zeros(1, 2, 5), torch.zeros(1, 2, 5, device="meta")))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_jit_trace_would_record_constants():
+    with refused(BackendError, "GRU.forward", "outside torch.jit.trace", "torch.export.export"):
+        torch.jit.trace(nn.GRU(3, 5), X)
+
+
+CELLS = {
+    "RNNCell": nn.RNNCell,
+    "GRUCell": nn.GRUCell,
+    "GRUResetBeforeCell": nn.GRUResetBeforeCell,
+    "LSTMCell": nn.LSTMCell,
+    "PeepholeLSTMCell": nn.PeepholeLSTMCell,
+    "PreviousPeepholeLSTMCell": nn.PreviousPeepholeLSTMCell,
+}
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_cells(kind):
+    cell_class = CELLS[kind]
+    for arguments, error, parts in (
+        ({"input_size": 0}, ArgumentError, ("input_size > 0", "got 0")),
+        ({"hidden_size": 2.5}, ArgumentTypeError, ("hidden_size", "int", "2.5")),
+        ({"bias": 1}, ArgumentTypeError, ("bias", "True or False", "got 1")),
+    ):
+        with refused(error, kind, *parts):
+            cell_class(**{"input_size": 3, "hidden_size": 5, **arguments})
+    cell = cell_class(3, 5)
+    for input, error, parts in (
+        (torch.zeros(2, 7), ArgumentError, ("(B, 3) or (3,)", "got (2, 7)")),
+        (torch.zeros(4, 2, 3), ArgumentError, ("(B, 3) or (3,)", "got (4, 2, 3)", "whole sequences")),
+        (torch.zeros(()), ArgumentError, ("(B, 3) or (3,)", "got ()")),
+        (torch.zeros(2, 3).double(), ArgumentTypeError, ("torch.float32", "torch.float64")),
+        (torch.zeros(2, 3, device="meta"), ArgumentError, ("cpu", "meta")),
+        ([0.0], ArgumentTypeError, ("a tensor", "list")),
+    ):
+        with refused(error, f"{kind}.forward", *parts):
+            cell(input)
+
+
+def test_states_of_cells():
+    x, h = torch.zeros(2, 3), torch.zeros(2, 5)
+    with refused(ArgumentError, "GRUCell.forward", "h in hx of shape (2, 5)", "(3, 5)", "(batch, hidden_size)"):
+        nn.GRUCell(3, 5)(x, torch.zeros(3, 5))
+    with refused(ArgumentError, "GRUCell.forward", "(5,)", "(1, 5)", "(hidden_size,)"):
+        nn.GRUCell(3, 5)(x[0], h[:1])
+    with refused(ArgumentTypeError, "GRUCell.forward", "one tensor h", "2 values"):
+        nn.GRUCell(3, 5)(x, (h, h))
+    with refused(ArgumentTypeError, "LSTMCell.forward", "(h, c)", "Tensor"):
+        nn.LSTMCell(3, 5)(x, h)
+    with refused(ArgumentTypeError, "LSTMCell.forward", "c in hx", "torch.float32", "torch.float16"):
+        nn.LSTMCell(3, 5)(x, (h, h.half()))
+    with refused(ArgumentError, "RNNCell", "'tanh' or 'relu'", "'sigmoid'"):
+        nn.RNNCell(3, 5, nonlinearity="sigmoid")

@@ -227,6 +227,112 @@ def test_device_and_dtype_are_taken(kind):
     assert {p.dtype for p in layer.parameters()} == {torch.bfloat16}
 
 
+@every_option
+@pytest.mark.parametrize("kind", TORCH)
+def test_repr_and_attributes_are_torchs(kind, options):
+    ours, theirs, fixed = TORCH[kind]
+    layer, other = ours(3, 5, **fixed, **options), theirs(3, 5, **fixed, **options)
+    assert repr(layer) == repr(other)
+    names = ("input_size", "hidden_size", "proj_size", *options, "dropout", "training")
+    assert [getattr(layer, name) for name in names] == [getattr(other, name) for name in names]
+    assert layer.output_size == other(torch.zeros(1, 1, 3))[0].shape[-1]
+
+
+@pytest.mark.parametrize("kind", TORCH)
+def test_dropout_of_one_layer_warns_as_torchs(kind):
+    """Once, of the same category, at the caller's line."""
+    ours, theirs, fixed = TORCH[kind]
+    for layer_class in (ours, theirs):
+        with pytest.warns(UserWarning, match=r"dropout=0\.5.*num_layers( is |=)1") as caught:
+            layer_class(3, 5, **fixed, dropout=0.5)
+        assert len(caught) == 1
+    with pytest.warns(UserWarning, match="does nothing") as caught:
+        ours(3, 5, **fixed, dropout=0.5)
+    assert caught[0].filename == __file__
+    assert repr(ours(3, 5, num_layers=2, **fixed, dropout=0.5)) == repr(
+        theirs(3, 5, num_layers=2, **fixed, dropout=0.5)
+    )
+
+
+WRONG_LAYERS = {
+    "input_size 0": {"input_size": 0},
+    "hidden_size 0": {"hidden_size": 0},
+    "num_layers 0": {"num_layers": 0},
+    "hidden_size float": {"hidden_size": 2.5},
+    "dropout 1.5": {"dropout": 1.5},
+    "dropout bool": {"dropout": True},
+    "bias float": {"bias": 0.5},
+    "batch_first int": {"batch_first": 1},
+    "unknown": {"hidden": 3},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_LAYERS.values(), ids=WRONG_LAYERS)
+@pytest.mark.parametrize("kind", TORCH)
+def test_wrong_constructions_are_errors_of_the_same_builtin_type(kind, wrong):
+    ours, theirs, fixed = TORCH[kind]
+    arguments = {"input_size": 3, "hidden_size": 5, **fixed, **wrong}
+    with pytest.raises((TypeError, ValueError)) as found:
+        theirs(**arguments)
+    with pytest.raises(found.type):
+        ours(**arguments)
+
+
+X = torch.zeros(4, 2, 3)
+WRONG_CALLS = {
+    "features": (torch.zeros(4, 2, 7), None),
+    "axes": (torch.zeros(4, 2, 3, 1), None),
+    "dtype": (X.double(), None),
+    "rows of hx": (X, torch.zeros(1, 3, 5)),
+    "layers of hx": (X, torch.zeros(2, 2, 5)),
+    "size of hx": (X, torch.zeros(1, 2, 4)),
+    "axes of hx": (X, torch.zeros(1, 5)),
+    "batched hx, one sequence": (X[:, 0], torch.zeros(1, 1, 5)),
+    "dtype of hx": (X, torch.zeros(1, 2, 5).double()),
+    "rows of hx, packed": (torch.nn.utils.rnn.pack_padded_sequence(X, [4, 2]), torch.zeros(1, 3, 5)),
+    "features, packed": (torch.nn.utils.rnn.pack_padded_sequence(torch.zeros(4, 2, 7), [4, 2]), None),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_CALLS.values(), ids=WRONG_CALLS)
+@pytest.mark.parametrize("kind", TORCH)
+def test_wrong_calls_are_errors_in_both(kind, wrong):
+    """torch's are RuntimeErrors mostly; ours say ValueError for a value and a shape, TypeError for a type or dtype."""
+    ours, theirs, fixed = TORCH[kind]
+    input, hx = wrong
+    hx = (hx, hx) if kind == "LSTM" and hx is not None else hx
+    with pytest.raises((RuntimeError, ValueError)):
+        theirs(3, 5, **fixed)(input, hx)
+    with pytest.raises((ValueError, TypeError)):
+        ours(3, 5, **fixed)(input, hx)
+
+
+@pytest.mark.parametrize("kind", TORCH)
+def test_the_state_may_be_a_list_and_the_batch_empty(kind):
+    ours, theirs, fixed = TORCH[kind]
+    layer, other = ours(3, 5, **fixed), theirs(3, 5, **fixed)
+    layer.load_state_dict(other.state_dict())
+    if kind == "LSTM":
+        hx = [torch.ones(1, 2, 5), torch.ones(1, 2, 5)]
+        assert_close(layer(X, hx)[0], other(X, hx)[0])
+    output, state = layer(X[:, :0])
+    wanted, wanted_state = other(X[:, :0])
+    assert output.shape == wanted.shape
+    assert [s.shape for s in tuple(state)] == [s.shape for s in tuple(wanted_state)]
+
+
+@pytest.mark.parametrize("kind", TORCH)
+def test_no_time_steps_is_where_we_differ(kind):
+    """torch refuses T = 0; ours gives an empty output and the given state."""
+    ours, theirs, fixed = TORCH[kind]
+    with pytest.raises(RuntimeError, match="larger than 0"):
+        theirs(3, 5, **fixed)(X[:0])
+    h = torch.ones(1, 2, 5)
+    output, state = ours(3, 5, **fixed)(X[:0], (h, h * 2) if kind == "LSTM" else h)
+    assert output.shape == (0, 2, 5)
+    assert torch.equal(state[0] if kind == "LSTM" else state, h)
+
+
 def test_torch_refuses_what_we_allow():
     """The gap that lengths fill: torch's packing refuses a length of zero."""
     with pytest.raises(RuntimeError, match="Length of all samples"):

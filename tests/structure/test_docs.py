@@ -13,7 +13,7 @@ from tests.structure.tree import ROOT, show, texts
 LINK = re.compile(r"(?<!`)!?\[[^\]\n]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TARGET = re.compile(r"`make ([a-z][\w-]*)`")
-RUN = ("README.md", "docs/equations.md", "docs/quickstart.md")
+RUN = ("README.md", "docs/equations.md", "docs/layers.md", "docs/quickstart.md", "docs/topologies.md")
 
 
 def broken_links(text: str, folder: Path) -> list[str]:

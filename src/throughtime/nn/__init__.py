@@ -4,13 +4,39 @@ RNN, GRU, LSTM           torch.nn's, computed here
 GRUResetBefore           the GRU of the paper and of the lecture notes
 PeepholeLSTM             i and f see c, o sees c'
 PreviousPeepholeLSTM     i, f and o see c
+RNNCell, GRUCell, LSTMCell, GRUResetBeforeCell, PeepholeLSTMCell, PreviousPeepholeLSTMCell  one time step each
+CustomRecurrent          a cell of your own over whole sequences
 LSTMState                (h, c)
 Stepper                  one time step at a time, weights packed once
 TimeDistributed          any module at every time step
+AdditiveAttention        a source's steps weighed by a small network of query and key
+MultiplicativeAttention  the same by a product through a matrix
+DotAttention             the same by the plain product
+Attention                what they share; subclass it for another score
+AttentionMemory          a source made ready for queries
+masked_softmax           a softmax over the valid places, zeros for a row without any
 """
 
+from throughtime.nn.attention import (
+    AdditiveAttention,
+    Attention,
+    AttentionMemory,
+    DotAttention,
+    MultiplicativeAttention,
+    masked_softmax,
+)
+from throughtime.nn.cell_modules import (
+    GRUCell,
+    GRUResetBeforeCell,
+    LSTMCell,
+    PeepholeLSTMCell,
+    PreviousPeepholeLSTMCell,
+    RNNCell,
+)
+from throughtime.nn.custom import CustomRecurrent
 from throughtime.nn.layers import GRU, LSTM, RNN, GRUResetBefore, PeepholeLSTM, PreviousPeepholeLSTM
-from throughtime.nn.recurrent import LSTMState, Recurrent
+from throughtime.nn.recurrent import Recurrent
+from throughtime.nn.state import LSTMState
 from throughtime.nn.stepper import Stepper
 from throughtime.nn.time_distributed import TimeDistributed
 
@@ -18,11 +44,24 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "AdditiveAttention",
+    "Attention",
+    "AttentionMemory",
+    "CustomRecurrent",
+    "DotAttention",
+    "GRUCell",
     "GRUResetBefore",
+    "GRUResetBeforeCell",
+    "LSTMCell",
     "LSTMState",
+    "MultiplicativeAttention",
     "PeepholeLSTM",
+    "PeepholeLSTMCell",
     "PreviousPeepholeLSTM",
+    "PreviousPeepholeLSTMCell",
+    "RNNCell",
     "Recurrent",
     "Stepper",
     "TimeDistributed",
+    "masked_softmax",
 ]

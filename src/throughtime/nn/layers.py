@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from throughtime.errors import ArgumentError
+from throughtime.nn.arguments import check_nonlinearity
 from throughtime.nn.recurrent import Recurrent
 
 
@@ -43,8 +43,7 @@ class RNN(Recurrent):
         *,
         backend: str = "auto",
     ) -> None:
-        if nonlinearity not in ("tanh", "relu"):
-            raise ArgumentError(f"RNN: expected nonlinearity 'tanh' or 'relu', got {nonlinearity!r}; pass one of these")
+        check_nonlinearity(self._who, nonlinearity)
         self.cell_name = f"rnn_{nonlinearity}"  # type: ignore[misc]
         self.nonlinearity = nonlinearity
         super().__init__(
@@ -115,9 +114,13 @@ class LSTM(Recurrent):
 
     **Shapes** and arguments of `forward`: see `Recurrent`. State: `LSTMState(h, c)`, which unpacks like torch's pair.
 
-    **Raises** ArgumentError: `proj_size` is not 0.
+    With `proj_size` P > 0, h' is W_hr (o ∗ tanh(c')): P features, one more parameter ``weight_hr_l{k}{_reverse}`` of
+    shape (P, H), and the reference backend, since the native kernels keep one width for h and c.
 
-    **Source** [Hochreiter1997] with the forget gate of [Gers2000].
+    **Raises** ArgumentError: `proj_size` is outside [0, hidden_size). BackendError: it is not 0 and `backend` is
+    "native".
+
+    **Source** [Hochreiter1997] with the forget gate of [Gers2000], the projection of [Sak2014].
 
     >>> output, (h, c) = LSTM(3, 5, num_layers=2)(torch.zeros(7, 2, 3))
     >>> tuple(output.shape), tuple(c.shape)
@@ -141,14 +144,18 @@ class LSTM(Recurrent):
         *,
         backend: str = "auto",
     ) -> None:
-        if proj_size != 0:
-            raise ArgumentError(
-                f"{self._who}: expected proj_size=0, got {proj_size!r}; projections are not supported yet, "
-                "put a torch.nn.Linear after the layer"
-            )
-        self.proj_size = proj_size
         super().__init__(
-            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype, backend
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            device,
+            dtype,
+            backend,
+            proj_size,
         )
 
 

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils import parametrize
 
+from throughtime.cells import Params
 from throughtime.errors import ArgumentError, ArgumentTypeError
 from throughtime.kernels import dispatch
+from throughtime.nn import projection
+from throughtime.nn.projection import ProjectedParams
+from throughtime.nn.state import public_state
 
 if TYPE_CHECKING:
     from throughtime.nn.recurrent import Recurrent
@@ -23,11 +28,11 @@ class Stepper:
     made: a call refuses to go on once it sees that a parameter is another tensor or was changed in place, and `refresh`
     packs again. A write that torch cannot see (through ``.data``, NumPy, a fused optimizer) needs `refresh` to count.
 
-    **Shapes** x (B, I); state tensors (L, B, H), None for zeros; reset (B,) bool, True starts a row anew before the
-    step; output (B, H).
+    **Shapes** x (B, I); state tensors (L, B, H), h (L, B, P) with `proj_size` P, None for zeros; reset (B,) bool, True
+    starts a row anew before the step; output (B, H), or (B, P).
 
-    **Raises** ArgumentError: the layer is bidirectional; a shape does not fit; a parameter changed. ArgumentTypeError:
-    a dtype does not fit.
+    **Raises** ArgumentError: the layer is bidirectional; a shape does not fit; a parameter changed or is set by
+    a hook. ArgumentTypeError: a dtype does not fit.
     """
 
     def __init__(self, layer: "Recurrent") -> None:
@@ -43,13 +48,29 @@ class Stepper:
     def refresh(self) -> None:
         """Pack the layer's weights as they are now."""
         layer = self._layer
-        self._seen = [(layer._parameters, name, p, _version(p)) for name, p in layer.named_parameters()]
-        weight = layer.weight_ih_l0
-        self._dtype, self._device = weight.dtype, weight.device
-        self._x_shape = self._state_shape = torch.Size(())  # of the batch size last seen
-        self._fields = len(layer.cell.state_fields)
+        for name in (name for names in layer._parameter_names for name in names if name is not None):
+            if name not in layer._parameters and not parametrize.is_parametrized(layer, name):
+                raise ArgumentError(
+                    f"{self._who}: expected {name} to be a parameter, got one that a hook sets before each call; "
+                    "use torch.nn.utils.parametrizations, whose weights can be read at any time"
+                )
+        # A parametrized weight's own parameters stand in submodules.
+        self._seen = [
+            (module._parameters, name, p, _version(p))
+            for module in layer.modules()
+            for name, p in module._parameters.items()
+            if p is not None
+        ]
         params = [layer.layer_params(index) for index in range(layer.num_layers)]
-        self._run = dispatch.step_function(layer.cell, params, layer.backend)
+        weight = params[0].weight_ih
+        self._dtype, self._device = weight.dtype, weight.device
+        self._x_shape = torch.Size(())  # of the batch size last seen
+        self._state_shapes: tuple[torch.Size, ...] = ()
+        self._fields = len(layer.cell.state_fields)
+        if layer.proj_size:
+            self._run = projection.step_function(layer.cell, [p for p in params if isinstance(p, ProjectedParams)])
+        else:
+            self._run = dispatch.step_function(layer.cell, [p for p in params if isinstance(p, Params)], layer.backend)
 
     def __call__(self, x: Tensor, state: Any = None, reset: Tensor | None = None) -> tuple[Tensor, Any]:
         """One time step: the top layer's output and the next state."""
@@ -65,14 +86,17 @@ class Stepper:
             raise ArgumentTypeError(
                 f"{self._who}: expected x of {self._dtype} on {self._device}, got {x.dtype} on {x.device}; convert it"
             )
-        given = (x.new_zeros(self._state_shape),) * self._fields if state is None else self._read_state(state)
+        if state is None:
+            given: tuple[Tensor, ...] = tuple(map(x.new_zeros, self._state_shapes))
+        else:
+            given = self._read_state(state)
         if reset is not None and (reset.dtype != torch.bool or reset.shape != x.shape[:1]):
             raise ArgumentError(
                 f"{self._who}: expected reset of shape ({x.shape[0]},) and torch.bool, got {tuple(reset.shape)} and "
                 f"{reset.dtype}; pass one flag for each row"
             )
         found = self._run(x, given, reset)
-        return found[0].select(0, -1), found[0] if self._fields == 1 else self._layer._public_state(found)
+        return found[0].select(0, -1), public_state(found)
 
     def _accept_batch(self, x: Tensor) -> None:
         """Remember the shapes of this batch size, so that the next call compares instead of building them."""
@@ -82,7 +106,8 @@ class Stepper:
                 f"{self._who}: expected x of shape (B, {features}), got {tuple(x.shape)}; pass one time step"
             )
         self._x_shape = x.shape
-        self._state_shape = torch.Size((self._layer.num_layers, x.shape[0], self._layer.hidden_size))
+        rows = self._layer.num_layers, x.shape[0]
+        self._state_shapes = tuple(torch.Size((*rows, size)) for size in self._layer._state_sizes)
 
     def _read_state(self, state: Any) -> tuple[Tensor, ...]:
         given = state if isinstance(state, tuple) else (state,)
@@ -90,10 +115,10 @@ class Stepper:
             raise ArgumentError(
                 f"{self._who}: expected a state of {self._fields} tensors, got {len(given)}; pass the one last returned"
             )
-        for tensor in given:
-            if tensor.shape != self._state_shape or tensor.dtype is not self._dtype:
+        for tensor, shape in zip(given, self._state_shapes, strict=True):
+            if tensor.shape != shape or tensor.dtype is not self._dtype:
                 raise ArgumentError(
-                    f"{self._who}: expected state tensors of shape {tuple(self._state_shape)} and {self._dtype}, got "
+                    f"{self._who}: expected state tensors of shape {tuple(shape)} and {self._dtype}, got "
                     f"{tuple(tensor.shape)} and {tensor.dtype}; pass the state last returned"
                 )
         return given

@@ -1,0 +1,125 @@
+"""LSTMs whose output is a projection of their hidden units: torch.nn.LSTM's `proj_size`.
+
+(1) m  = the cell's own h, from x, the projected h and c
+(2) h' = W_hr m
+
+h has P = proj_size features and c has H; the recurrent product reads h, so W_hh is (4*H, P). The fused kernels keep one
+width for h and c, hence the loop over the cell's equations.
+
+Axes in names: T time, B batch, I input features, H hidden units, P projected units.
+
+**Source** [Sak2014], where the gates have peepholes as well.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from throughtime.cells import CELLS, Cell, State, StepGradients
+from throughtime.errors import BackendError
+from throughtime.kernels import reference
+
+_log = logging.getLogger("throughtime")
+
+
+class ProjectedParams(NamedTuple):
+    """`throughtime.cells.Params`, and the projection."""
+
+    weight_ih: Tensor  # (4*H, I)
+    weight_hh: Tensor  # (4*H, P)
+    bias_ih: Tensor | None  # (4*H,)
+    bias_hh: Tensor | None  # (4*H,)
+    weight_ch: Tensor | None  # (3*H,)
+    weight_hr: Tensor  # (P, H)
+
+
+def _project(cell: Cell) -> Cell:
+    """The cell with (2) after it; its parameters are `ProjectedParams`."""
+
+    def values(x_BI: Tensor, state: State, params: Any) -> Any:
+        v = cell.values(x_BI, state, params)
+        return v._replace(h=linear(v.h, params.weight_hr))
+
+    def step_backward(dstate: State, x_BI: Tensor, state: State, params: Any) -> StepGradients:
+        dh_new, *dc_new = dstate
+        m = cell.values(x_BI, state, params).h
+        # h' = W_hr m
+        inner = cell.step_backward((dh_new @ params.weight_hr, *dc_new), x_BI, state, params)
+        return inner._replace(dparams=ProjectedParams(*inner.dparams, dh_new.mT @ m))  # type: ignore[arg-type]
+
+    return replace(cell, name=f"{cell.name}_projected", values=values, step_backward=step_backward)
+
+
+# Made once, when this module is imported: torch.compile warns of caches.
+PROJECTED = {cell.name: _project(cell) for cell in CELLS.values() if "c" in cell.state_fields}
+
+
+def check_backend(who: str, proj_size: int, backend: str) -> None:
+    """Refuse a backend that has no projections.
+
+    Raises:
+        BackendError: `backend` is "native".
+    """
+    if backend == "native":
+        raise BackendError(
+            f"{who}: expected backend 'auto' or 'reference' with a projection, got backend='native' and "
+            f"proj_size={proj_size}, which the native kernels do not have; pass backend='auto', or proj_size=0 and a "
+            "torch.nn.Linear after the layer"
+        )
+
+
+@cache
+def _say() -> None:
+    """Tell once what projected layers run on."""
+    _log.info("recurrent layers with proj_size run on the reference backend, since the native kernels do not have it")
+
+
+def run(
+    cell: Cell,
+    x_TBI: Tensor,
+    state: State,
+    params: ProjectedParams,
+    *,
+    lengths: Tensor | None,
+    reset: Tensor | None,
+    reverse: bool,
+) -> tuple[Tensor, State]:
+    """One layer in one direction: the output (T, B, P) and the final state, differentiable to any order."""
+    if not torch.compiler.is_compiling():
+        _say()
+    output_TBP, final_state, _ = reference.scan(
+        PROJECTED[cell.name],
+        x_TBI,
+        state,
+        params,  # type: ignore[arg-type]
+        lengths=lengths,
+        reset=reset,
+        reverse=reverse,
+    )
+    return output_TBP, final_state
+
+
+def step_function(
+    cell: Cell, params: Sequence[ProjectedParams]
+) -> Callable[[Tensor, State, Tensor | None], tuple[Tensor, ...]]:
+    """One time step through layers with copies of these weights; as `dispatch.step_function`, state (L, B, P or H)."""
+    frozen = [ProjectedParams(*(None if p is None else p.detach().clone() for p in layer)) for layer in params]  # type: ignore[arg-type]
+    with_projection = PROJECTED[cell.name]
+
+    @torch.no_grad()
+    def step(x_BI: Tensor, state: State, reset: Tensor | None) -> State:
+        if reset is not None:
+            state = tuple(torch.where(reset.unsqueeze(-1), s.new_zeros(()), s) for s in state)
+        layers: list[State] = []
+        for index, layer in enumerate(frozen):
+            layers.append(with_projection.step(x_BI, tuple(s[index] for s in state), layer))  # type: ignore[arg-type]
+            x_BI = layers[-1][0]
+        return tuple(torch.stack(field) for field in zip(*layers, strict=True))
+
+    return step

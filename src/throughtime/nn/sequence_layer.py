@@ -1,0 +1,205 @@
+"""What a layer over sequences shares with every other: torch.nn's ways of giving it a batch, a state, lengths, borders.
+
+Axes in names: T time, B batch, I input features, F output features, L layers, D directions.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from throughtime.cells import State
+from throughtime.errors import ArgumentError, ArgumentTypeError
+from throughtime.nn import arguments, autocast
+from throughtime.nn.lengths import read_lengths
+from throughtime.nn.packed import PackedBatch
+from throughtime.nn.state import public_state
+
+
+class SequenceLayer(nn.Module):
+    """Reads input and state in every form that torch.nn takes; a subclass runs the padded, time-first batch in `_run`.
+
+    A subclass has `input_size` (None: any), `batch_first` and `bidirectional`, and the hooks below.
+    """
+
+    input_size: int | None
+    batch_first: bool
+    bidirectional: bool
+
+    @property
+    def _who(self) -> str:
+        return type(self).__name__
+
+    @property
+    def num_directions(self) -> int:
+        """2 if bidirectional, else 1."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def _state_rows(self) -> int:
+        """L*D, the first axis of each state tensor."""
+        raise AssertionError("a layer says how many states it keeps")
+
+    @property
+    def _state_sizes(self) -> tuple[int, ...]:
+        """The features of each state tensor, its last axis."""
+        raise AssertionError("a layer says how wide its states are")
+
+    @property
+    def _state_fields(self) -> tuple[str, ...]:
+        """The name of each state tensor in messages."""
+        raise AssertionError("a layer names its states")
+
+    def _open(self, data: Any) -> tuple[Any, Tensor | None, torch.dtype | None]:
+        """What one call computes with, whatever it is given: what `_run` gets as `opened`, a weight whose dtype and
+        device the input must have, and the dtype that autocast asks for."""
+        raise AssertionError("a layer opens a call")
+
+    def _run(
+        self, x_TBI: Tensor, state: State, opened: Any, lengths: Tensor | None, reset_TB: Tensor | None
+    ) -> tuple[Tensor, State]:
+        """The output (T, B, F) and the final state of a padded batch."""
+        raise AssertionError("a layer runs a batch")
+
+    def _public_state(self, state: State) -> Any:
+        """The state as a caller gets it."""
+        return public_state(state)
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Any = None,
+        *,
+        lengths: Tensor | None = None,
+        reset: Tensor | None = None,
+    ) -> tuple[Any, Any]:
+        """Run the layers over whole sequences.
+
+        Args:
+            input: the sequences; see **Shapes** of the class.
+            hx: the initial state, its rows in the caller's order; zeros where None.
+            lengths: (B,) whole numbers, in any order, 0 allowed. Past a length the output is zero; the final state is
+                the state at the length; the reverse direction starts there. A PackedSequence brings its own.
+            reset: (T, B) bool ((B, T) with `batch_first`, (T,) unbatched; for a PackedSequence the padded shape, rows
+                in the caller's order). True at t is a border between t − 1 and t: both directions start anew on their
+                side of it.
+
+        Returns:
+            The output of the top layer at every step, a PackedSequence for a PackedSequence, and the final state of
+            every layer and direction. Under autocast both are of autocast's dtype.
+
+        Raises:
+            ArgumentError: a shape or a value does not fit the layer.
+            ArgumentTypeError: an argument is of a wrong type or dtype.
+        """
+        who = f"{self._who}.forward"
+        data = input.data if isinstance(input, PackedSequence) else input
+        opened, weight, lower_to = self._open(data)
+        if lower_to is not None:
+            data = autocast.lower(data, lower_to)
+        packed = self._check_input(input, data, weight, lengths)
+        batched = packed is not None or data.dim() == 3
+        if packed is not None:
+            x_TBI = packed.x
+        else:
+            x_TBI = data.unsqueeze(1) if not batched else data.transpose(0, 1) if self.batch_first else data
+        T, B, _ = x_TBI.shape
+        state = self._initial_state(hx, x_TBI, batched, lower_to)
+        reset_TB = None
+        if reset is not None:
+            shape = ((B, T) if self.batch_first else (T, B)) if batched else (T,)
+            reset_TB = arguments.read_reset(who, reset, shape, x_TBI.device)
+            reset_TB = reset_TB.unsqueeze(1) if not batched else reset_TB.T if self.batch_first else reset_TB
+        if packed is None:
+            lengths = read_lengths(who, lengths, T, B, x_TBI.device)
+        else:
+            lengths = packed.lengths
+            state = tuple(packed.sort(s) for s in state)
+            reset_TB = None if reset_TB is None else packed.sort(reset_TB)
+
+        if lower_to is None:
+            output_TBF, final_state = self._run(x_TBI, state, opened, lengths, reset_TB)
+        else:
+            with torch.autocast(x_TBI.device.type, enabled=False):
+                output_TBF, final_state = self._run(x_TBI, state, opened, lengths, reset_TB)
+        if packed is not None:
+            return packed.pack(output_TBF), self._public_state(packed.unsort(final_state))
+        if batched and self.batch_first:
+            output_TBF = output_TBF.transpose(0, 1)
+        if not batched:
+            output_TBF = output_TBF.squeeze(1)
+            final_state = tuple(s.squeeze(1) for s in final_state)
+        return output_TBF, self._public_state(final_state)
+
+    def step(self, x: Tensor, state: Any = None, *, reset: Tensor | None = None) -> tuple[Tensor, Any]:
+        """One time step through all layers: x (B, I) and a state to the output (B, H) and the next state.
+
+        Chained steps give what `forward` gives over the whole sequence. `reset` (B,) starts rows anew before the step.
+
+        Raises:
+            ArgumentError: the layer is bidirectional, or a shape does not fit.
+        """
+        if self.bidirectional:
+            raise ArgumentError(
+                f"{self._who}.step: expected a one-way layer, got bidirectional=True, whose backward direction needs "
+                "the future; build with bidirectional=False to go step by step"
+            )
+        I = "I" if self.input_size is None else self.input_size
+        if not isinstance(x, Tensor) or x.dim() != 2 or (self.input_size is not None and x.shape[1] != I):
+            got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise ArgumentError(
+                f"{self._who}.step: expected x of shape (B, {I}), got {got}; "
+                "pass one time step, or call the layer for whole sequences"
+            )
+        time = 1 if self.batch_first else 0
+        output, state = self(x.unsqueeze(time), state, reset=None if reset is None else reset.unsqueeze(time))
+        return output.squeeze(time), state
+
+    def _check_input(self, input: Any, data: Any, weight: Tensor | None, lengths: Any) -> PackedBatch | None:
+        """Check the sequences, `data` being the tensor in them; a PackedSequence comes back opened."""
+        who, I = f"{self._who}.forward", self.input_size
+        is_packed = isinstance(input, PackedSequence)
+        if not isinstance(data, Tensor):
+            raise ArgumentTypeError(
+                f"{who}: expected a tensor or a PackedSequence, got {type(data).__name__}; pass a torch.Tensor"
+            )
+        features = data.shape[-1] if data.dim() else 1
+        if data.dim() not in ((2,) if is_packed else (2, 3)) or (I is not None and features != I):
+            wanted = "I" if I is None else I
+            axes = "(B, T, " if self.batch_first else "(T, B, "
+            want = (
+                f"packed data of shape (N, {wanted})"
+                if is_packed
+                else f"input of shape {axes}{wanted}) or (T, {wanted})"
+            )
+            advice = "give it these axes" if I is None else f"pass {I} features or build with input_size={features}"
+            raise ArgumentError(f"{who}: expected {want}, got {tuple(data.shape)}; {advice}")
+        if weight is not None:
+            arguments.check_place(who, "input", data, weight)
+        if not is_packed:
+            return None
+        if lengths is not None:
+            raise ArgumentError(
+                f"{who}: expected no lengths beside a PackedSequence, which brings its own, got {lengths!r}; "
+                "leave lengths out, or pass the padded tensor"
+            )
+        return PackedBatch(input, data)
+
+    def _initial_state(self, hx: Any, x_TBI: Tensor, batched: bool, lower_to: torch.dtype | None) -> State:
+        """The state before the first step, each (L*D, B, H), rows in the caller's order."""
+        rows, B, sizes = self._state_rows, x_TBI.shape[1], self._state_sizes
+        # Whole numbers, such as tokens, may go in where a cell has an embedding; states are never whole numbers.
+        counts = not (x_TBI.is_floating_point() or x_TBI.is_complex())
+        if hx is None:
+            dtype = torch.get_default_dtype() if counts else x_TBI.dtype
+            return tuple(x_TBI.new_zeros((rows, B, size), dtype=dtype) for size in sizes)
+        who, fields = f"{self._who}.forward", self._state_fields
+        given = arguments.read_tensors(who, hx, fields)
+        if lower_to is not None:
+            given = tuple(autocast.lower(s, lower_to) for s in given)
+        shapes = [(rows, B, size) if batched else (rows, size) for size in sizes]
+        axes = f"(num_layers * num_directions, {'batch, ' if batched else ''}features)"
+        like = x_TBI.new_empty(0, dtype=given[0].dtype) if counts else x_TBI
+        arguments.check_state(who, given, fields, shapes, axes, like)
+        return given if batched else tuple(s.unsqueeze(1) for s in given)
