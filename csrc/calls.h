@@ -8,6 +8,26 @@ namespace throughtime {
 
 using Index = std::ptrdiff_t;
 
+// The upper half of a float32: its sign, its exponent and 7 bits of its fraction.
+struct BFloat16 {
+    uint16_t bits;
+};
+
+// What sums, states and gates are computed in, and what a saved gate is stored in. Gates of bfloat16 layers are saved
+// whole: one near 1, which a long memory needs, would lose its distance to 1 (docs/adr/0008-bfloat16.md).
+template <class T>
+struct Wider {
+    using type = T;
+};
+template <>
+struct Wider<BFloat16> {
+    using type = float;
+};
+template <class T>
+using Real = typename Wider<T>::type;
+template <class T>
+using Saved = typename Wider<T>::type;
+
 // Legend: T time, B batch, I input, H hidden, G gates. Strides count elements, the innermost axis is contiguous.
 // Every pointer is aligned to its element and valid for the length of the call; inputs may alias each other, outputs nothing.
 
@@ -40,10 +60,10 @@ template <class T>
 struct ForwardCall : Inputs<T> {
     T* y;  // y: [T,B,H] strides (y_t, y_b, 1); zero past a length
     Index y_t, y_b;
-    T* h_n;    // h_n: [B,H] state after the last valid step
-    T* c_n;    // c_n: [B,H]; null for cells without a cell state
-    T* saved;  // saved: saved_elements() values for the backward pass, or null
-    T* c_seq;  // c_seq: [T,B,H] contiguous, c after every step, zero past a length; or null
+    T* h_n;           // h_n: [B,H] state after the last valid step
+    T* c_n;           // c_n: [B,H]; null for cells without a cell state
+    Saved<T>* saved;  // saved: saved_elements() values for the backward pass, or null
+    T* c_seq;         // c_seq: [T,B,H] contiguous, c after every step, zero past a length; or null
 };
 
 // Diagnostics of one backward pass. Each pointer may be null, and costs nothing then.
@@ -60,9 +80,9 @@ template <class T>
 struct BackwardCall : Inputs<T> {
     const T* y;  // y: [T,B,H] what the forward pass wrote
     Index y_t, y_b;
-    const T* saved;  // saved: what the forward pass wrote, under the same instruction set
-    const T* c_seq;  // c_seq: [T,B,H] what the forward pass wrote; null for cells without a cell state
-    const T* dy;     // dy: [T,B,H] strides (dy_t, dy_b, 1), or null for zeros; rows past a length are never read
+    const Saved<T>* saved;  // saved: what the forward pass wrote, under the same instruction set
+    const T* c_seq;         // c_seq: [T,B,H] what the forward pass wrote; null for cells without a cell state
+    const T* dy;            // dy: [T,B,H] strides (dy_t, dy_b, 1), or null for zeros; rows past a length are never read
     Index dy_t, dy_b;
     const T* dh_n;    // dh_n: [B,H] or null
     const T* dc_n;    // dc_n: [B,H] or null
@@ -80,12 +100,13 @@ struct BackwardCall : Inputs<T> {
 };
 
 // Weights as the forward kernels read them, in blocks of one vector register's units. Owner: the caller's arena.
+// Products take terms: one weight, or where the instruction set multiplies pairs of bfloat16, two (csrc/vec.h).
 template <class T>
 struct PackedWeights {
-    T* ih;        // ih: [vectors,I,x gates,lane]
-    T* hh[2];     // hh[p]: [vectors,H,gates of product p,lane]; the second is null but for cells with two products
-    T* biases;    // biases: [vectors,slots,lane]
-    T* peephole;  // peephole: [vectors,3,lane], null for cells without
+    void* ih;           // ih: [vectors,terms of I,x gates,lane]
+    void* hh[2];        // hh[p]: [vectors,terms of H,gates of product p,lane]; [1] only for cells with two products
+    Real<T>* biases;    // biases: [vectors,slots,lane]
+    Real<T>* peephole;  // peephole: [vectors,3,lane], null for cells without
 };
 
 // One time step of one layer, one thread, weights packed before.
@@ -108,7 +129,7 @@ struct Kernels {
     void (*forward[cell_count])(const ForwardCall<T>&);
     void (*backward[cell_count])(const BackwardCall<T>&);
     PackedWeights<T> (*pack[cell_count])(const Inputs<T>&, class Arena&);
-    std::size_t (*step_scratch[cell_count])(Index B, Index H);
+    std::size_t (*step_scratch[cell_count])(Index B, Index I, Index H);
     void (*step[cell_count])(const StepCall<T>&);
 };
 

@@ -7,12 +7,16 @@
 
 namespace throughtime {
 
-#define THROUGHTIME_DECLARE_KERNELS(set)          \
-    namespace set {                               \
-    extern const Kernels<float> kernels_float32;  \
-    extern const Kernels<double> kernels_float64; \
+#define THROUGHTIME_DECLARE_KERNELS(set)             \
+    namespace set {                                  \
+    extern const Kernels<float> kernels_float32;     \
+    extern const Kernels<double> kernels_float64;    \
+    extern const Kernels<BFloat16> kernels_bfloat16; \
     }
 #if defined(__x86_64__)
+namespace avx512bf16 {
+extern const Kernels<BFloat16> kernels_bfloat16;
+}
 THROUGHTIME_DECLARE_KERNELS(avx512)
 THROUGHTIME_DECLARE_KERNELS(avx2)
 THROUGHTIME_DECLARE_KERNELS(x86_64_v2)
@@ -27,26 +31,32 @@ struct InstructionSet {
     bool (*here)();
     const Kernels<float>* float32;
     const Kernels<double>* float64;
+    const Kernels<BFloat16>* bfloat16;
 };
+
+#if defined(__x86_64__)
+bool has_avx512() {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma");
+}
+#endif
 
 // Best first; the last runs everywhere this build runs.
 const InstructionSet all_sets[] = {
 #if defined(__x86_64__)
-    {"avx512",
-     [] {
-         return bool(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-                     __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                     __builtin_cpu_supports("fma"));
-     },
-     &avx512::kernels_float32, &avx512::kernels_float64},
+    // float32 and float64 gain nothing from it: there it is avx512, code and bits.
+    {"avx512bf16", [] { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }, &avx512::kernels_float32,
+     &avx512::kernels_float64, &avx512bf16::kernels_bfloat16},
+    {"avx512", has_avx512, &avx512::kernels_float32, &avx512::kernels_float64, &avx512::kernels_bfloat16},
     {"avx2", [] { return bool(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")); },
-     &avx2::kernels_float32, &avx2::kernels_float64},
+     &avx2::kernels_float32, &avx2::kernels_float64, &avx2::kernels_bfloat16},
     {"x86-64-v2", [] { return bool(__builtin_cpu_supports("sse4.2")); }, &x86_64_v2::kernels_float32,
-     &x86_64_v2::kernels_float64},
+     &x86_64_v2::kernels_float64, &x86_64_v2::kernels_bfloat16},
 #elif defined(__aarch64__)
-    {"neon", [] { return true; }, &baseline::kernels_float32, &baseline::kernels_float64},
+    {"neon", [] { return true; }, &baseline::kernels_float32, &baseline::kernels_float64, &baseline::kernels_bfloat16},
 #else
-    {"baseline", [] { return true; }, &baseline::kernels_float32, &baseline::kernels_float64},
+    {"baseline", [] { return true; }, &baseline::kernels_float32, &baseline::kernels_float64,
+     &baseline::kernels_bfloat16},
 #endif
 };
 
@@ -98,6 +108,11 @@ const Kernels<double>& kernels<double>() {
     return *chosen().load()->float64;
 }
 
+template <>
+const Kernels<BFloat16>& kernels<BFloat16>() {
+    return *chosen().load()->bfloat16;
+}
+
 CellShape cell_shape(CellId cell) {
     switch (cell) {
         case CellId::rnn_tanh:
@@ -133,7 +148,7 @@ struct Stepper<T>::Private {
 
     void* grow(Arena& arena, Index B) const {
         std::size_t size = 0;
-        for (const Layer& layer : layers) size = std::max(size, kernels->step_scratch[cell](B, layer.H));
+        for (const Layer& layer : layers) size = std::max(size, kernels->step_scratch[cell](B, layer.I, layer.H));
         return arena.bytes(size);
     }
 };
@@ -185,5 +200,6 @@ void Stepper<T>::step(const T* x, const T* h, const T* c, T* h_out, T* c_out, In
 
 template class Stepper<float>;
 template class Stepper<double>;
+template class Stepper<BFloat16>;
 
 }  // namespace throughtime

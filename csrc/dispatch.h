@@ -19,7 +19,7 @@ std::vector<std::string> instruction_sets();
 // Throws std::invalid_argument for a name that is not among instruction_sets().
 void set_instruction_set(const std::string& name);
 
-// The chosen kernels for T = float or double.
+// The chosen kernels for T = float, double or BFloat16.
 template <class T>
 const Kernels<T>& kernels();
 

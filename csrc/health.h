@@ -50,13 +50,14 @@ struct HealthNotes {
         }
     }
 
-    void gradients(Index t, Index b, Index v, Index used, const T* da) const {
+    template <class F>
+    void gradients(Index t, Index b, Index v, Index used, const F* da) const {
         if (health.first_bad == nullptr) return;
         for (int s = 0; s < slot_count<Cell>; ++s) {
             const int gate = Cell::slots[s].ih;
             for (Index lane = 0; gate >= 0 && lane < used; ++lane) {
                 int64_t* first = health.first_bad + (B + b) * 3;
-                if (!is_bad(da[s * lanes<T> + lane])) continue;
+                if (!is_bad(real(da[s * lanes<T> + lane]))) continue;
                 // What stands there from another time came first; within one step the first gate stands.
                 if (first[1] < 0 || (first[1] == t && gate < first[0])) set(first, gate, t, v * lanes<T> + lane);
             }

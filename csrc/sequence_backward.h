@@ -36,6 +36,8 @@ private:
             [](void* self, int member, Team& team) { static_cast<SequenceBackward*>(self)->work(member, team); }, &run);
     }
 
+    using F = Factor<T>;
+    using R = Real<T>;
     static constexpr Index W = lanes<T>;
     static constexpr int slots = slot_count<Cell>;
     static constexpr int transposed_units = 4;  // output vectors of dgates W at a time: 4 accumulators a row
@@ -49,17 +51,18 @@ private:
 
     // What one (step, row) pair reads and writes; null pointers stand for zeros, or for "not wanted".
     struct Pair {
-        const T *x, *h_prev, *c_prev, *h, *c, *dy, *dc_seq, *saved;
+        const T *x, *h_prev, *c_prev, *h, *c, *dy, *dc_seq;
+        const Saved<T>* saved;
         T* dx;
         Index position, time, state;  // state: offset of the row in dh_ and dc_
         bool border;
     };
     struct Member {
-        Pair* pairs;                   // pairs: [capacity] all of a chunk's, at offset[s] + position
         Index* offset;                 // offset: [capacity] of the chunk's steps
-        const T** rows;                // rows: [capacity] left rows of a product
+        const F** rows;                // rows: [capacity] left rows of a product
         Index* mine;                   // mine: [capacity] the pairs of the member's share
-        T* scratch;                    // packed columns, or a tile of dx
+        Term<F>* columns;              // packed columns of the weight gradients
+        R* tile;                       // a tile of dx or dh
         Index x0, x1, a0, a1, b0, b1;  // tiles of the weight gradients
     };
 
@@ -67,21 +70,22 @@ private:
     const Schedule& schedule_;
     const Division& division_;
     const Rows<T> rows_;
-    const HealthNotes<Cell, T> notes_;
+    const HealthNotes<Cell, R> notes_;
     const Index H_, I_, V_, width_;
     const bool wants_ih_, wants_hh_, wants_sums_;  // dW_ih, dW_hh, and any of the bias and peephole gradients
     Index capacity_;                               // pairs of a chunk
-    T* transposed_ih_;                             // [vectors(I)][x count * H][lane]
-    T* transposed_hh_[2];
-    T* peephole_;
-    T *dh_, *dc_, *drh_;  // [B, width] by position
+    Term<F>* transposed_ih_;                       // [vectors(I)][terms of x count * H][lane]
+    Term<F>* transposed_hh_[2];
+    R* peephole_;
+    R *dh_, *dc_, *drh_;  // [B, width] by position
+    Pair* pairs_;         // pairs_: [capacity] all of a chunk's, at offset[s] + position; each listed by one member
     T* rh_;               // [capacity, width] r h of a chunk's pairs, for cells with two products
-    Dgates<T> dgates_;
+    Dgates<F> dgates_;
+    Dgates<Term<F>> terms_;  // dgates as the weight gradients read them: the same memory, but for terms of two
     GradientX gradient_x_;
     Gradient0 gradient_0_;
     Gradient1 gradient_1_;
-    T* slot_sums_;      // slot_sums_: [V, slots, lane] bias gradients
-    T* peephole_sums_;  // peephole_sums_: [V, 3, lane]
+    R *slot_sums_, *peephole_sums_;  // [V, slots, lane] bias gradients; [V, 3, lane]
     Member* member_;
 
     SequenceBackward(const BackwardCall<T>& call, const Schedule& schedule, const Division& division, Arena& arena)
@@ -91,42 +95,49 @@ private:
           wants_sums_(call.dbias_ih != nullptr || call.dbias_hh != nullptr || call.dweight_ch != nullptr) {
         // A chunk's dgates should stay in the caches from the steps to the sums; many pairs make good sums.
         constexpr Index bytes = 512 * 1024;
-        Index pairs = bytes / (V_ * slots * W * Index(sizeof(T)) + 1);
+        Index pairs = bytes / (V_ * slots * W * Index(sizeof(F)) + 1);
         pairs = pairs < 128 ? 128 : pairs > pairs_per_block ? pairs_per_block : pairs;
         capacity_ = pairs > call.B ? pairs : call.B;
-        transposed_ih_ = call.dx != nullptr ? arena.get<T>(vectors<T>(I_) * W * x_product.count * H_) : nullptr;
+        transposed_ih_ =
+            call.dx != nullptr ? arena.get<Term<F>>(vectors<T>(I_) * W * gate_terms(x_product.count)) : nullptr;
         for (int p = 0; p < h_product_count<Cell>; ++p) {
-            transposed_hh_[p] = arena.get<T>(width_ * Cell::h_products[p].count * H_);
+            transposed_hh_[p] = arena.get<Term<F>>(width_ * gate_terms(Cell::h_products[p].count));
         }
-        peephole_ = arena.get<T>(Cell::peepholes > 0 ? width_ * 3 : 0);
-        for (T** state : {&dh_, &dc_, &drh_}) *state = arena.get<T>(call.B * width_);
+        peephole_ = arena.get<R>(Cell::peepholes > 0 ? width_ * 3 : 0);
+        for (R** state : {&dh_, &dc_, &drh_}) *state = arena.get<R>(call.B * width_);
+        pairs_ = arena.get<Pair>(capacity_);
         rh_ = arena.get<T>(Cell::two_products ? capacity_ * width_ : 0);
         // One vector more a unit vector: power-of-two strides would crowd a few cache sets.
         dgates_ = {nullptr, (capacity_ * slots + 1) * W};
-        dgates_.data = arena.get<T>(V_ * dgates_.vector_stride);
+        dgates_.data = arena.get<F>(V_ * dgates_.vector_stride);
+        if constexpr (term_size<F> == 1) {
+            terms_ = dgates_;
+        } else {
+            terms_ = {nullptr, (terms<F>(capacity_) * slots + 1) * W};
+            terms_.data = arena.get<Term<F>>(V_ * terms_.vector_stride);
+        }
         if (wants_ih_) gradient_x_.allocate(I_, V_, arena);
         if (wants_hh_) {
             gradient_0_.allocate(H_, V_, arena);
             if (Cell::two_products) gradient_1_.allocate(H_, V_, arena);
         }
-        slot_sums_ = arena.get<T>(V_ * slots * W);
-        peephole_sums_ = arena.get<T>(V_ * 3 * W);
+        slot_sums_ = arena.get<R>(V_ * slots * W);
+        peephole_sums_ = arena.get<R>(V_ * 3 * W);
         member_ = arena.get<Member>(division.members);
         for (int m = 0; m < division.members; ++m) allocate(member_[m], m, arena);
     }
 
     void allocate(Member& mine, int m, Arena& arena) {
-        mine.pairs = arena.get<Pair>(capacity_);
         mine.offset = arena.get<Index>(capacity_ + 1);
-        mine.rows = arena.get<const T*>(capacity_);
+        mine.rows = arena.get<const F*>(capacity_);
         mine.mine = arena.get<Index>(capacity_);
         const auto split = [&](Index tiles, Index& t0, Index& t1) {
             t0 = tiles * m / division_.members;
             t1 = tiles * (m + 1) / division_.members;
         };
         mine.x0 = mine.x1 = mine.a0 = mine.a1 = mine.b0 = mine.b1 = 0;
-        Index scratch = tile_rows(transposed_units) * 2 * transposed_units * W;
-        const auto enough = [&](Index size) { scratch = size > scratch ? size : scratch; };
+        Index columns = 0;
+        const auto enough = [&](Index size) { columns = size > columns ? size : columns; };
         if (wants_ih_) {
             split(gradient_x_.tiles(), mine.x0, mine.x1);
             enough(GradientX::scratch(mine.x1 - mine.x0));
@@ -139,7 +150,8 @@ private:
                 enough(Gradient1::scratch(mine.b1 - mine.b0));
             }
         }
-        mine.scratch = arena.get<T>(scratch);
+        mine.columns = arena.get<Term<F>>(columns);
+        mine.tile = arena.get<R>(tile_rows(transposed_units) * 2 * transposed_units * W);
     }
 
     void work(int m, Team& team) {
@@ -154,7 +166,8 @@ private:
             for (first = end; first > 0 && (count == 0 || count + schedule_.active[first - 1] <= capacity_); --first) {
                 count += schedule_.active[first - 1];
             }
-            list_pairs(first, end, mine);
+            list_pairs(first, end, share, mine, m, team.size());
+            if (division_.by_units) team.barrier();
             for (Index s = end; s-- > first;) step(s, rows_.alive(share, s), share, mine, mine.offset[s - first], team);
             if (!division_.by_units && call_.dx != nullptr) {
                 Index n = 0;
@@ -170,6 +183,10 @@ private:
                 for (Index i = begin; i < stop; ++i) mine.mine[i - begin] = i;
                 input_gradient(stop - begin, mine);
             }
+            if constexpr (term_size<F> > 1) {
+                pair_up<slots>(dgates_, count, v0, v1, terms_);
+                team.barrier();
+            }
             weight_gradients(count, mine, v0, v1);
             team.barrier();
         }
@@ -179,22 +196,22 @@ private:
     void pack(int m, int members, Index v0, Index v1) {
         const Index n = vectors<T>(I_);
         for (Index j = n * m / members; call_.dx != nullptr && j < n * (m + 1) / members; ++j) {
-            pack_transposed(call_.weight_ih, ih_blocks<Cell>().block, x_product.count, j, H_, I_,
-                            transposed_ih_ + j * x_product.count * H_ * W);
+            pack_transposed<F>(call_.weight_ih, ih_blocks<Cell>().block, x_product.count, j, H_, I_,
+                               transposed_ih_ + j * gate_terms(x_product.count) * W);
         }
         for (Index v = v0; v < v1; ++v) {
             for (int p = 0; p < h_product_count<Cell>; ++p) {
                 const int count = Cell::h_products[p].count;
-                pack_transposed(call_.weight_hh, hh_blocks<Cell>(p).block, count, v, H_, H_,
-                                transposed_hh_[p] + v * count * H_ * W);
+                pack_transposed<F>(call_.weight_hh, hh_blocks<Cell>(p).block, count, v, H_, H_,
+                                   transposed_hh_[p] + v * gate_terms(count) * W);
             }
             if constexpr (Cell::peepholes > 0) pack_peepholes(call_.weight_ch, v, H_, peephole_ + v * 3 * W);
         }
         if (wants_ih_) gradient_x_.clear(v0, v1);
         if (wants_hh_) gradient_0_.clear(v0, v1);
         if (wants_hh_ && Cell::two_products) gradient_1_.clear(v0, v1);
-        for (Index i = v0 * slots * W; i < v1 * slots * W; ++i) slot_sums_[i] = T{0};
-        for (Index i = v0 * 3 * W; i < v1 * 3 * W; ++i) peephole_sums_[i] = T{0};
+        for (Index i = v0 * slots * W; i < v1 * slots * W; ++i) slot_sums_[i] = R{0};
+        for (Index i = v0 * 3 * W; i < v1 * 3 * W; ++i) peephole_sums_[i] = R{0};
     }
 
     void start(const Share& share) {
@@ -213,37 +230,43 @@ private:
         }
     }
 
-    void list_pairs(Index first, Index end, const Member& mine) {
+    // Rows are listed by the member that has them; where all members have all rows, each lists a part of them.
+    void list_pairs(Index first, Index end, const Share& share, const Member& mine, int m, int members) {
         Index at = 0;
         for (Index s = first; s < end; ++s) {
+            const Index alive = rows_.alive(share, s);
+            const Index i0 = division_.by_units ? alive * m / members : 0;
+            const Index i1 = division_.by_units ? alive * (m + 1) / members : alive;
             mine.offset[s - first] = at;
-            for (Index p = 0; p < schedule_.active[s]; ++p) mine.pairs[at++] = pair(s, p);
+            for (Index i = i0; i < i1; ++i) list_pair(s, share.positions[i], pairs_[at + share.positions[i]]);
+            at += schedule_.active[s];
         }
     }
 
-    Pair pair(Index s, Index p) const {
+    // Written field by field: a struct built on the stack and copied by the vector would wait for its own stores.
+    void list_pair(Index s, Index p, Pair& it) const {
         const Index b = schedule_.row[p], t = rows_.time(s, p), B = call_.B;
-        Pair it{};
+        const bool border = rows_.border(s, p), first = s == 0;
+        const Index t_prev = first ? 0 : rows_.time(s - 1, p);
         it.position = p;
         it.time = t;
         it.state = p * width_;
-        it.border = rows_.border(s, p);
+        it.border = border;
         it.x = call_.x + t * call_.x_t + b * call_.x_b;
         it.h = call_.y + t * call_.y_t + b * call_.y_b;
-        if (Cell::has_cell) it.c = call_.c_seq + (t * B + b) * H_;
-        if (!it.border && s == 0) {
-            it.h_prev = call_.h0 != nullptr ? call_.h0 + b * H_ : nullptr;
-            it.c_prev = call_.c0 != nullptr ? call_.c0 + b * H_ : nullptr;
-        } else if (!it.border) {
-            const Index t_prev = rows_.time(s - 1, p);
-            it.h_prev = call_.y + t_prev * call_.y_t + b * call_.y_b;
-            if (Cell::has_cell) it.c_prev = call_.c_seq + (t_prev * B + b) * H_;
+        const T* const h_start = call_.h0 != nullptr ? call_.h0 + b * H_ : nullptr;
+        it.h_prev = border ? nullptr : first ? h_start : call_.y + t_prev * call_.y_t + b * call_.y_b;
+        if constexpr (Cell::has_cell) {
+            const T* const c_start = call_.c0 != nullptr ? call_.c0 + b * H_ : nullptr;
+            it.c = call_.c_seq + (t * B + b) * H_;
+            it.c_prev = border ? nullptr : first ? c_start : call_.c_seq + (t_prev * B + b) * H_;
+        } else {
+            it.c = it.c_prev = nullptr;
         }
-        if (call_.dy != nullptr) it.dy = call_.dy + t * call_.dy_t + b * call_.dy_b;
-        if (call_.dc_seq != nullptr) it.dc_seq = call_.dc_seq + (t * B + b) * H_;
-        if (Cell::saves) it.saved = call_.saved + (s * V_ * B + p) * slots * W;
-        if (call_.dx != nullptr) it.dx = call_.dx + t * call_.dx_t + b * call_.dx_b;
-        return it;
+        it.dy = call_.dy != nullptr ? call_.dy + t * call_.dy_t + b * call_.dy_b : nullptr;
+        it.dc_seq = call_.dc_seq != nullptr ? call_.dc_seq + (t * B + b) * H_ : nullptr;
+        it.saved = Cell::saves ? call_.saved + (s * V_ * B + p) * slots * W : nullptr;
+        it.dx = call_.dx != nullptr ? call_.dx + t * call_.dx_t + b * call_.dx_b : nullptr;
     }
 
     THROUGHTIME_INLINE static Vec<T> load_or_zero(const T* p, Index v, Index left) {
@@ -253,20 +276,20 @@ private:
     void step(Index s, Index alive, const Share& share, const Member& mine, Index offset, Team& team) {
         for (Index v = share.v0; v < share.v1; ++v) {
             if (wants_health(call_.health)) {
-                pointwise<true>(v, alive, share, mine, offset);
+                pointwise<true>(v, alive, share, offset);
             } else {
-                pointwise<false>(v, alive, share, mine, offset);
+                pointwise<false>(v, alive, share, offset);
             }
         }
         if constexpr (Cell::two_products) {
             if (division_.by_units) team.barrier();
-            multiply_transposed<1>(alive, share, mine, offset, drh_, false);
-            for (Index v = share.v0; v < share.v1; ++v) pointwise_second(v, alive, share, mine, offset);
+            multiply_transposed<1, R>(alive, share, mine, offset, drh_, false);
+            for (Index v = share.v0; v < share.v1; ++v) pointwise_second(v, alive, share, offset);
         }
         if (wants_health(call_.health)) {
             for (Index i = 0; i < alive; ++i) {
                 const Index at = offset + share.positions[i];
-                const Pair& pair = mine.pairs[at];
+                const Pair& pair = pairs_[at];
                 for (Index v = 0; v < V_; ++v) {
                     notes_.gradients(pair.time, schedule_.row[pair.position], v, used_lanes<T>(v, H_),
                                      dgates_.data + v * dgates_.vector_stride + at * slots * W);
@@ -275,47 +298,44 @@ private:
         }
         if (division_.by_units) team.barrier();
         if (s > 0 || call_.dh0 != nullptr) {
-            multiply_transposed<0>(alive, share, mine, offset, dh_, Cell::direct);
+            // What is carried on is what a caller is given, as in the forward pass: hence the rounding.
+            multiply_transposed<0, T>(alive, share, mine, offset, dh_, Cell::direct);
             for (Index i = 0; call_.reset != nullptr && i < alive; ++i) {
-                const Pair& pair = offset_pair(mine, offset, share, i);
+                const Pair& pair = pairs_[offset + share.positions[i]];
                 if (!pair.border) continue;
                 for (Index v = share.v0; v < share.v1; ++v) store(dh_ + pair.state + v * W, Vec<T>{});
             }
         }
     }
 
-    static const Pair& offset_pair(const Member& mine, Index offset, const Share& share, Index i) {
-        return mine.pairs[offset + share.positions[i]];
-    }
-
     template <bool health>
-    void pointwise(Index v, Index alive, const Share& share, const Member& mine, Index offset) {
+    void pointwise(Index v, Index alive, const Share& share, Index offset) {
         const Index left = H_ - v * W;
-        const auto p = peepholes_of<Cell>(static_cast<const T*>(peephole_), v);
+        const auto p = peepholes_of<Cell>(static_cast<const R*>(peephole_), v);
         for (Index i = 0; i < alive; ++i) {
             const Index at = offset + share.positions[i];
-            const Pair& pair = mine.pairs[at];
+            const Pair& pair = pairs_[at];
             const Index state = pair.state + v * W;
-            Vectors<T, slots> a, da{};
+            Vectors<R, slots> a, da{};
             if constexpr (Cell::saves) {
-                a = Vectors<T, slots>::from(pair.saved + v * call_.B * slots * W);
+                a = Vectors<R, slots>::from(pair.saved + v * call_.B * slots * W);
             } else {
                 a.v[0] = load_first(pair.h + v * W, left);
             }
-            StepGradient<T> d{};
-            d.dh = load(static_cast<const T*>(dh_ + state)) + load_or_zero(pair.dy, v, left);
+            StepGradient<R> d{};
+            d.dh = load(static_cast<const R*>(dh_ + state)) + load_or_zero(pair.dy, v, left);
             Vec<T> h_prev = {}, c_prev = {}, c = {};
             if constexpr (Cell::wants_h_prev) h_prev = load_or_zero(pair.h_prev, v, left);
             if constexpr (Cell::has_cell) {
-                d.dc = load(static_cast<const T*>(dc_ + state)) + load_or_zero(pair.dc_seq, v, left);
+                d.dc = load(static_cast<const R*>(dc_ + state)) + load_or_zero(pair.dc_seq, v, left);
                 c_prev = load_or_zero(pair.c_prev, v, left);
                 c = load_first(pair.c + v * W, left);
             }
-            Cell::template backward<T>(a.v, h_prev, c_prev, c, p.v, d, da.v);
+            Cell::template backward<R>(a.v, h_prev, c_prev, c, p.v, d, da.v);
             if constexpr (health) {
                 notes_.values(pair.time, schedule_.row[pair.position], v, used_lanes<T>(v, H_), a.v, c, d);
             }
-            if constexpr (Cell::has_cell) store(dc_ + state, pair.border ? Vec<T>{} : d.dc);
+            if constexpr (Cell::has_cell) store(dc_ + state, pair.border ? Vec<T>{} : rounded<T>(d.dc));
             if constexpr (Cell::direct) store(dh_ + state, d.dh_direct);
             if constexpr (Cell::two_products) store(rh_ + at * width_ + v * W, a.v[0] * h_prev);
             da.to(dgates_.data + v * dgates_.vector_stride + at * slots * W);
@@ -323,53 +343,57 @@ private:
     }
 
     // For cells with two products: the first slot's gradient, known only after the second product's.
-    void pointwise_second(Index v, Index alive, const Share& share, const Member& mine, Index offset) {
+    void pointwise_second(Index v, Index alive, const Share& share, Index offset) {
         const Index left = H_ - v * W;
         for (Index i = 0; i < alive; ++i) {
             const Index at = offset + share.positions[i];
-            const Pair& pair = mine.pairs[at];
+            const Pair& pair = pairs_[at];
             const Index state = pair.state + v * W;
-            Vec<T> direct = load(static_cast<const T*>(dh_ + state)), da;
-            Cell::template backward_second<T>(load(pair.saved + v * call_.B * slots * W),
+            Vec<T> direct = load(static_cast<const R*>(dh_ + state)), da;
+            Cell::template backward_second<R>(load(pair.saved + v * call_.B * slots * W),
                                               load_or_zero(pair.h_prev, v, left),
-                                              load(static_cast<const T*>(drh_ + state)), direct, da);
+                                              load(static_cast<const R*>(drh_ + state)), direct, da);
             store(dh_ + state, direct);
             store(dgates_.data + v * dgates_.vector_stride + at * slots * W, da);
         }
     }
 
-    // out: rows of the share := (add ? themselves : 0) + dgates W_hh of product P.
-    template <int P>
-    void multiply_transposed(Index alive, const Share& share, const Member& mine, Index offset, T* out, bool add) {
+    // out: rows of the share := (add ? themselves : 0) + dgates W_hh of product P, as memory of type To holds it.
+    template <int P, class To>
+    void multiply_transposed(Index alive, const Share& share, const Member& mine, Index offset, R* out, bool add) {
         constexpr Product product = Cell::h_products[P];
         const Span span = gate_span(product.count);
         for (Index i = 0; i < alive; ++i) {
             mine.rows[i] = dgates_.data + ((offset + share.positions[i]) * slots + product.first) * W;
         }
-        const Index K = product.count * H_;
+        const Index K = gate_terms(product.count);
         by_units<transposed_units>(share.v0, share.v1, [&](auto units, Index v) {
             constexpr int U = decltype(units)::value;
-            const Right<T> right{transposed_hh_[P] + v * K * W, W, K * W};
+            const Right<F> right{transposed_hh_[P] + v * K * W, W, K * W};
             const Tiles tiles(alive, tile_rows(U));
             for (Index tile = 0; tile < tiles.number; ++tile) {
                 const Index begin = tiles.begin(tile), end = tiles.begin(tile + 1);
                 // Positions of a share need not be neighbours: their distance is the same within a tile only if they
                 // are, so sums go by way of the scratch.
-                T* sums_at = mine.scratch;
+                R* sums_at = mine.tile;
                 for (Index i = begin; add && i < end; ++i) {
                     std::memcpy(sums_at + (i - begin) * U * W, out + share.positions[i] * width_ + v * W,
-                                U * W * sizeof(T));
+                                U * W * sizeof(R));
                 }
-                const Sums<T> sums{add ? sums_at : nullptr, U * W, W, sums_at, U * W, W};
-                multiply_rows_of<T, 1, U, tile_rows(U)>(static_cast<int>(end - begin), mine.rows + begin, span, right,
+                const Sums<R> sums{add ? sums_at : nullptr, U * W, W, sums_at, U * W, W};
+                multiply_rows_of<F, 1, U, tile_rows(U)>(static_cast<int>(end - begin), mine.rows + begin, span, right,
                                                         sums);
                 for (Index i = begin; i < end; ++i) {
-                    std::memcpy(out + share.positions[i] * width_ + v * W, sums_at + (i - begin) * U * W,
-                                U * W * sizeof(T));
+                    Vectors<R, U> sum = Vectors<R, U>::from(sums_at + (i - begin) * U * W);
+                    for (int u = 0; u < U; ++u) sum.v[u] = rounded<To>(sum.v[u]);
+                    sum.to(out + share.positions[i] * width_ + v * W);
                 }
             }
         });
     }
+
+    // Terms of a row of dgates that `count` slots take part in.
+    Index gate_terms(Index count) const { return count * terms<F>(H_); }
 
     // How a product with `count` slots runs through a pair's dgates: unit vector, slot, used lane.
     Span gate_span(Index count) const {
@@ -383,57 +407,61 @@ private:
         for (Index i = 0; i < count; ++i) {
             mine.rows[i] = dgates_.data + (mine.mine[i] * slots + x_product.first) * W;
         }
-        const Index K = x_product.count * H_;
+        const Index K = gate_terms(x_product.count);
         by_units<transposed_units>(0, vectors<T>(I_), [&](auto units, Index j) {
             constexpr int U = decltype(units)::value;
-            const Right<T> right{transposed_ih_ + j * K * W, W, K * W};
+            const Right<F> right{transposed_ih_ + j * K * W, W, K * W};
             const Index width = I_ - j * W < U * W ? I_ - j * W : U * W;
             const Tiles tiles(count, tile_rows(U));
             for (Index tile = 0; tile < tiles.number; ++tile) {
                 const Index begin = tiles.begin(tile), end = tiles.begin(tile + 1);
-                const Sums<T> sums{nullptr, 0, 0, mine.scratch, U * W, W};
-                multiply_rows_of<T, 1, U, tile_rows(U)>(static_cast<int>(end - begin), mine.rows + begin, span, right,
+                const Sums<R> sums{nullptr, 0, 0, mine.tile, U * W, W};
+                multiply_rows_of<F, 1, U, tile_rows(U)>(static_cast<int>(end - begin), mine.rows + begin, span, right,
                                                         sums);
                 for (Index i = begin; i < end; ++i) {
-                    std::memcpy(mine.pairs[mine.mine[i]].dx + j * W, mine.scratch + (i - begin) * U * W,
-                                static_cast<std::size_t>(width) * sizeof(T));
+                    T* dx = pairs_[mine.mine[i]].dx + j * W;
+                    const R* sum = mine.tile + (i - begin) * U * W;
+                    if constexpr (is_bfloat16<T>) {
+                        for (Index k = 0; k < width; k += W) store_first(dx + k, load(sum + k), width - k);
+                    } else {
+                        std::memcpy(dx, sum, static_cast<std::size_t>(width) * sizeof(T));
+                    }
                 }
             }
         });
     }
 
     void weight_gradients(Index count, const Member& mine, Index v0, Index v1) {
-        const Pair* pairs = mine.pairs;
         if (wants_ih_)
-            gradient_x_.add(dgates_, count, mine.x0, mine.x1, mine.scratch, [&](Index i) { return pairs[i].x; });
+            gradient_x_.add(terms_, count, mine.x0, mine.x1, mine.columns, [&](Index i) { return pairs_[i].x; });
         if (wants_hh_) {
-            gradient_0_.add(dgates_, count, mine.a0, mine.a1, mine.scratch, [&](Index i) { return pairs[i].h_prev; });
+            gradient_0_.add(terms_, count, mine.a0, mine.a1, mine.columns, [&](Index i) { return pairs_[i].h_prev; });
             if constexpr (Cell::two_products) {
-                gradient_1_.add(dgates_, count, mine.b0, mine.b1, mine.scratch,
+                gradient_1_.add(terms_, count, mine.b0, mine.b1, mine.columns,
                                 [&](Index i) { return static_cast<const T*>(rh_ + i * width_); });
             }
         }
-        for (Index v = v0; wants_sums_ && v < v1; ++v) sum_slots(count, pairs, v);
+        for (Index v = v0; wants_sums_ && v < v1; ++v) sum_slots(count, v);
     }
 
     // Bias and peephole gradients of a chunk's pairs in unit vector v.
-    void sum_slots(Index count, const Pair* pairs, Index v) {
-        Vectors<T, slots> sum{};
-        Vectors<T, 3> peephole_sum{};
+    void sum_slots(Index count, Index v) {
+        Vectors<R, slots> sum{};
+        Vectors<R, 3> peephole_sum{};
         const Index left = H_ - v * W;
-        const T* at = dgates_.data + v * dgates_.vector_stride;
+        const F* at = dgates_.data + v * dgates_.vector_stride;
         for (Index i = 0; i < count; ++i, at += slots * W) {
-            const auto da = Vectors<T, slots>::from(at);
+            const auto da = Vectors<R, slots>::from(at);
             for (int s = 0; s < slots; ++s) sum.v[s] += da.v[s];
             if constexpr (Cell::peepholes > 0) {
-                Cell::template peephole_gradient<T>(da.v, load_or_zero(pairs[i].c_prev, v, left),
-                                                    load_first(pairs[i].c + v * W, left), peephole_sum.v);
+                Cell::template peephole_gradient<R>(da.v, load_or_zero(pairs_[i].c_prev, v, left),
+                                                    load_first(pairs_[i].c + v * W, left), peephole_sum.v);
             }
         }
-        auto total = Vectors<T, slots>::from(slot_sums_ + v * slots * W);
+        auto total = Vectors<R, slots>::from(slot_sums_ + v * slots * W);
         for (int s = 0; s < slots; ++s) total.v[s] += sum.v[s];
         total.to(slot_sums_ + v * slots * W);
-        auto peephole_total = Vectors<T, 3>::from(peephole_sums_ + v * 3 * W);
+        auto peephole_total = Vectors<R, 3>::from(peephole_sums_ + v * 3 * W);
         for (int i = 0; i < 3; ++i) peephole_total.v[i] += peephole_sum.v[i];
         peephole_total.to(peephole_sums_ + v * 3 * W);
     }
@@ -443,8 +471,8 @@ private:
             const Index p = share.positions[i], b = schedule_.row[p];
             for (Index v = share.v0; v < share.v1; ++v) {
                 const Index at = b * H_ + v * W, left = H_ - v * W, state = p * width_ + v * W;
-                if (call_.dh0 != nullptr) store_first(call_.dh0 + at, load<T>(dh_ + state), left);
-                if (call_.dc0 != nullptr) store_first(call_.dc0 + at, load<T>(dc_ + state), left);
+                if (call_.dh0 != nullptr) store_first(call_.dh0 + at, load<R>(dh_ + state), left);
+                if (call_.dc0 != nullptr) store_first(call_.dc0 + at, load<R>(dc_ + state), left);
             }
         }
         for (Index v = v0; v < v1; ++v) {
@@ -455,7 +483,7 @@ private:
             }
             const Index left = H_ - v * W;
             for (int s = 0; s < slots; ++s) {
-                const Vec<T> sum = load<T>(slot_sums_ + (v * slots + s) * W);
+                const Vec<T> sum = load<R>(slot_sums_ + (v * slots + s) * W);
                 const Slot slot = Cell::slots[s];
                 if (call_.dbias_ih != nullptr && slot.ih >= 0)
                     store_first(call_.dbias_ih + slot.ih * H_ + v * W, sum, left);
@@ -463,7 +491,7 @@ private:
                     store_first(call_.dbias_hh + slot.hh * H_ + v * W, sum, left);
             }
             for (int i = 0; call_.dweight_ch != nullptr && i < Cell::peepholes; ++i) {
-                store_first(call_.dweight_ch + i * H_ + v * W, load<T>(peephole_sums_ + (v * 3 + i) * W), left);
+                store_first(call_.dweight_ch + i * H_ + v * W, load<R>(peephole_sums_ + (v * 3 + i) * W), left);
             }
         }
     }

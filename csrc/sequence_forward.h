@@ -32,6 +32,8 @@ private:
             [](void* self, int member, Team& team) { static_cast<SequenceForward*>(self)->work(member, team); }, &run);
     }
 
+    using F = Factor<T>;
+    using R = Real<T>;
     static constexpr Index W = lanes<T>;
     static constexpr Index slots = slot_count<Cell>;
     static constexpr Index unit_group = Cell::h_products[h_product_count<Cell> - 1].units;
@@ -42,23 +44,24 @@ private:
     const Rows<T> rows_;
     const Index H_, V_, width_;  // hidden units, their vectors, and the row length of the state buffers
     PackedWeights<T> packed_;
-    T* h_[2];  // h_[s % 2]: [B, width] by position, the state before step s
-    T* c_;     // c_: [B, width]
-    T* rh_;    // rh_: [B, width] r h, for cells with two products
+    F* h_[2];  // h_[s % 2]: [B, width] by position, the state before step s
+    R* c_;     // c_: [B, width]
+    F* rh_;    // rh_: [B, width] r h, for cells with two products
 
     struct RowStep {
         T* y;
-        T* c_seq;      // null: not wanted
-        T* saved;      // null: not wanted; [slots, lane] of unit vector 0
-        T *h_n, *c_n;  // null: not the row's last step
-        Index state;   // offset of the row in the state buffers
-        bool clear;    // the state is replaced by zeros after this step
+        T* c_seq;         // null: not wanted
+        Saved<T>* saved;  // null: not wanted; [slots, lane] of unit vector 0
+        T *h_n, *c_n;     // null: not the row's last step
+        Index state;      // offset of the row in the state buffers
+        bool clear;       // the state is replaced by zeros after this step
     };
     struct Member {
-        T* block;             // block: [v1-v0, capacity, slots, lane] pre-activations of a chunk
-        const T** x_rows;     // x_rows: [capacity]
-        const T** h_rows[2];  // h_rows: [count] rows of h_[0], h_[1]
-        const T** rh_rows;
+        R* block;             // block: [v1-v0, capacity, slots, lane] pre-activations of a chunk
+        F* x_room;            // x_room: [capacity, I] where x has to be widened
+        const F** x_rows;     // x_rows: [capacity]
+        const F** h_rows[2];  // h_rows: [count] rows of h_[0], h_[1]
+        const F** rh_rows;
         RowStep* row;  // row: [count]
         Index capacity;
     };
@@ -68,23 +71,24 @@ private:
         : call_(call), schedule_(schedule), division_(division), rows_{call, schedule}, H_(call.H),
           V_(vectors<T>(call.H)), width_(V_ * W) {
         packed_ = allocate_packed<Cell, T>(call.I, H_, arena);
-        for (T*& h : h_) h = arena.get<T>(call.B * width_);
-        c_ = Cell::has_cell ? arena.get<T>(call.B * width_) : nullptr;
-        rh_ = Cell::two_products ? arena.get<T>(call.B * width_) : nullptr;
+        for (F*& h : h_) h = arena.get<F>(call.B * width_);
+        c_ = Cell::has_cell ? arena.get<R>(call.B * width_) : nullptr;
+        rh_ = Cell::two_products ? arena.get<F>(call.B * width_) : nullptr;
         member_ = arena.get<Member>(division.members);
         for (int m = 0; m < division.members; ++m) {
             const Share& share = division.share[m];
             Member& mine = member_[m];
             // The chunk's sums should stay in the second cache; below 64 rows W_ih would be read too often.
             constexpr Index bytes = 256 * 1024;
-            Index rows = bytes / ((share.v1 - share.v0 + 1) * slots * W * Index(sizeof(T)));
+            Index rows = bytes / ((share.v1 - share.v0 + 1) * slots * W * Index(sizeof(R)));
             rows = rows < 64 ? 64 : rows > 192 ? 192 : rows;
             mine.capacity = rows > share.count ? rows : share.count;
-            mine.block = arena.get<T>((share.v1 - share.v0) * mine.capacity * slots * W);
-            mine.x_rows = arena.get<const T*>(mine.capacity);
-            mine.rh_rows = arena.get<const T*>(share.count);
+            mine.block = arena.get<R>((share.v1 - share.v0) * mine.capacity * slots * W);
+            mine.x_room = arena.get<F>(factor_room<T>(mine.capacity * call.I));
+            mine.x_rows = arena.get<const F*>(mine.capacity);
+            mine.rh_rows = arena.get<const F*>(share.count);
             mine.row = arena.get<RowStep>(share.count);
-            for (int k = 0; k < 2; ++k) mine.h_rows[k] = arena.get<const T*>(share.count);
+            for (int k = 0; k < 2; ++k) mine.h_rows[k] = arena.get<const F*>(share.count);
             for (Index i = 0; i < share.count; ++i) {
                 const Index state = share.positions[i] * width_;
                 for (int k = 0; k < 2; ++k) mine.h_rows[k][i] = h_[k] + state;
@@ -107,11 +111,12 @@ private:
                 if (count + alive > mine.capacity) break;
                 for (Index i = 0; i < alive; ++i) {
                     const Index p = share.positions[i];
-                    mine.x_rows[count + i] = call_.x + rows_.time(end, p) * call_.x_t + schedule_.row[p] * call_.x_b;
+                    const T* x = call_.x + rows_.time(end, p) * call_.x_t + schedule_.row[p] * call_.x_b;
+                    mine.x_rows[count + i] = factors(x, mine.x_room + factor_room<T>((count + i) * call_.I), call_.I);
                 }
                 count += alive;
             }
-            const SlotBlock<T> block{mine.block, mine.capacity * slots * W, share.v0};
+            const SlotBlock<R> block{mine.block, mine.capacity * slots * W, share.v0};
             multiply_x<Cell>(packed_, call_.I, mine.x_rows, count, share.v0, share.v1, block);
             for (Index s = first, at = 0; s < end; ++s) {
                 const Index alive = rows_.alive(share, s);
@@ -146,7 +151,7 @@ private:
         }
     }
 
-    void step(Index s, Index alive, const Share& share, const Member& mine, SlotBlock<T> block, Team& team) {
+    void step(Index s, Index alive, const Share& share, const Member& mine, SlotBlock<R> block, Team& team) {
         for (Index i = 0; i < alive; ++i) {
             const Index p = share.positions[i], b = schedule_.row[p], t = rows_.time(s, p);
             const bool last = s + 1 == schedule_.length[p];
@@ -158,7 +163,7 @@ private:
             row.c_n = last ? call_.c_n + b * H_ : nullptr;
             row.clear = !last && rows_.border(s + 1, p);
         }
-        const T* const* h_rows = mine.h_rows[s % 2];
+        const F* const* h_rows = mine.h_rows[s % 2];
         if constexpr (Cell::two_products) {
             multiply_h<Cell, 0>(packed_, H_, h_rows, alive, share.v0, share.v1, block,
                                 [&](Index v, int U, Index begin, Index end) {
@@ -178,33 +183,36 @@ private:
         if (division_.by_units) team.barrier();
     }
 
-    void first_part(Index s, Index v, Index begin, Index end, const Member& mine, SlotBlock<T> block) {
+    void first_part(Index s, Index v, Index begin, Index end, const Member& mine, SlotBlock<R> block) {
         for (Index i = begin; i < end; ++i) {
-            T* at = block.data + (v - block.first_vector) * block.vector_stride + i * slots * W;
+            R* at = block.data + (v - block.first_vector) * block.vector_stride + i * slots * W;
             const Index state = mine.row[i].state + v * W;
-            auto a = Vectors<T, slots>::from(at);
+            auto a = Vectors<R, slots>::from(at);
             Vec<T> rh;
-            Cell::template forward_first<T>(a.v, load<T>(h_[s % 2] + state), rh);
+            Cell::template forward_first<R>(a.v, load<F>(h_[s % 2] + state), rh);
             a.to(at);
-            store(rh_ + state, rh);
+            store(rh_ + state, rounded<T>(rh));
         }
     }
 
     // The pointwise part of rows begin..end-1 in unit vector v.
-    void last_part(Index s, Index v, Index begin, Index end, const Member& mine, SlotBlock<T> block) {
+    void last_part(Index s, Index v, Index begin, Index end, const Member& mine, SlotBlock<R> block) {
         const Index left = H_ - v * W;
-        const auto p = peepholes_of<Cell>(packed_.peephole, v);
-        T* const h_next = h_[(s + 1) % 2];
-        const T* const h_now = h_[s % 2];
-        const T* at = block.data + (v - block.first_vector) * block.vector_stride + begin * slots * W;
+        const auto p = peepholes_of<Cell>(static_cast<const R*>(packed_.peephole), v);
+        F* const h_next = h_[(s + 1) % 2];
+        const F* const h_now = h_[s % 2];
+        const R* at = block.data + (v - block.first_vector) * block.vector_stride + begin * slots * W;
         for (Index i = begin; i < end; ++i, at += slots * W) {
             const RowStep& row = mine.row[i];
             const Index state = row.state + v * W;
-            auto a = Vectors<T, slots>::from(at);
+            auto a = Vectors<R, slots>::from(at);
             Vec<T> h_prev = {}, c = {}, h;
             if constexpr (Cell::wants_h_prev) h_prev = load(h_now + state);
-            if constexpr (Cell::has_cell) c = load(static_cast<const T*>(c_ + state));
-            Cell::template forward<T>(a.v, h_prev, c, h, p.v);
+            if constexpr (Cell::has_cell) c = load(static_cast<const R*>(c_ + state));
+            Cell::template forward<R>(a.v, h_prev, c, h, p.v);
+            // What is carried on is what a caller is given: chunks have the bits of the whole.
+            h = rounded<T>(h);
+            c = rounded<T>(c);
             store_first(row.y + v * W, h, left);
             if constexpr (Cell::saves) {
                 if (row.saved != nullptr) a.to(row.saved + v * call_.B * slots * W);

@@ -13,28 +13,34 @@ PackedWeights<T> pack_layer(const Inputs<T>& in, Arena& arena) {
     return packed;
 }
 
-// Layout of a step's scratch for B rows: slots [V,B,slots,W], r h [B,width], zeros [width], then the row pointers.
+// Layout of a step's scratch for B rows: slots [V,B,slots,W], r h [B,width], zeros [width], the row pointers, and where
+// factors are widened, x [B,I] and h [B,width].
 template <class Cell, class T>
 struct StepScratch {
-    T *block, *rh, *zeros;
-    const T **x_rows, **h_rows, **rh_rows;
+    using F = Factor<T>;
+    Real<T>* block;
+    F *rh, *zeros, *x_room, *h_room;
+    const F **x_rows, **h_rows, **rh_rows;
 
-    StepScratch(void* memory, Index B, Index H) {
+    StepScratch(void* memory, Index B, Index I, Index H) {
         const Index width = vectors<T>(H) * lanes<T>;
-        block = static_cast<T*>(memory);
-        rh = block + width * B * slot_count<Cell>;
+        block = static_cast<Real<T>*>(memory);
+        rh = reinterpret_cast<F*>(block + width * B * slot_count<Cell>);
         zeros = rh + (Cell::two_products ? B * width : 0);
-        x_rows = reinterpret_cast<const T**>(zeros + width);
+        x_rows = reinterpret_cast<const F**>(zeros + width);
         h_rows = x_rows + B;
         rh_rows = h_rows + B;
+        x_room = reinterpret_cast<F*>(rh_rows + B);
+        h_room = x_room + factor_room<T>(B * I);
     }
 };
 
 template <class Cell, class T>
-std::size_t step_scratch(Index B, Index H) {
+std::size_t step_scratch(Index B, Index I, Index H) {
     const Index width = vectors<T>(H) * lanes<T>;
-    const Index values = width * (B * (slot_count<Cell> + (Cell::two_products ? 1 : 0)) + 1);
-    return static_cast<std::size_t>(values) * sizeof(T) + static_cast<std::size_t>(3 * B) * sizeof(const T*);
+    const Index factors = width * ((Cell::two_products ? B : 0) + 1) + factor_room<T>(B * (I + width));
+    return static_cast<std::size_t>(width * B * slot_count<Cell>) * sizeof(Real<T>) +
+           static_cast<std::size_t>(factors) * sizeof(Factor<T>) + static_cast<std::size_t>(3 * B) * sizeof(const T*);
 }
 
 template <class Cell, class T>
@@ -42,27 +48,29 @@ void step(const StepCall<T>& call) {
     constexpr Index W = lanes<T>;
     constexpr Index slots = slot_count<Cell>;
     const Index B = call.B, H = call.H, V = vectors<T>(H), width = V * W;
-    const StepScratch<Cell, T> scratch(call.scratch, B, H);
-    for (Index i = 0; i < width; ++i) scratch.zeros[i] = T{0};
+    using R = Real<T>;
+    const StepScratch<Cell, T> scratch(call.scratch, B, call.I, H);
+    for (Index i = 0; i < width; ++i) scratch.zeros[i] = {};
     for (Index b = 0; b < B; ++b) {
         const bool fresh = call.reset != nullptr && call.reset[b] != 0;
-        scratch.x_rows[b] = call.x + b * call.I;
-        scratch.h_rows[b] = fresh ? scratch.zeros : call.h + b * H;
+        scratch.x_rows[b] = factors(call.x + b * call.I, scratch.x_room + factor_room<T>(b * call.I), call.I);
+        scratch.h_rows[b] =
+            fresh ? scratch.zeros : factors(call.h + b * H, scratch.h_room + factor_room<T>(b * width), H);
         scratch.rh_rows[b] = scratch.rh + b * width;
     }
-    const SlotBlock<T> block{scratch.block, B * slots * W, 0};
+    const SlotBlock<R> block{scratch.block, B * slots * W, 0};
     multiply_x<Cell>(call.packed, call.I, scratch.x_rows, B, 0, V, block);
     if constexpr (Cell::two_products) {
         multiply_h<Cell, 0>(
             call.packed, H, scratch.h_rows, B, 0, V, block, [&](Index v, int U, Index begin, Index end) {
                 for (Index w = v; w < v + U; ++w) {
                     for (Index b = begin; b < end; ++b) {
-                        T* at = block.data + w * block.vector_stride + b * slots * W;
-                        auto a = Vectors<T, slots>::from(at);
+                        R* at = block.data + w * block.vector_stride + b * slots * W;
+                        auto a = Vectors<R, slots>::from(at);
                         Vec<T> rh;
-                        Cell::template forward_first<T>(a.v, load_first(scratch.h_rows[b] + w * W, H - w * W), rh);
+                        Cell::template forward_first<R>(a.v, load_first(scratch.h_rows[b] + w * W, H - w * W), rh);
                         a.to(at);
-                        store(scratch.rh + b * width + w * W, rh);
+                        store(scratch.rh + b * width + w * W, rounded<T>(rh));
                     }
                 }
             });
@@ -73,15 +81,15 @@ void step(const StepCall<T>& call) {
     // Only now, when every product has read h: h_out may be h.
     for (Index v = 0; v < V; ++v) {
         const Index left = H - v * W;
-        const auto p = peepholes_of<Cell>(static_cast<const T*>(call.packed.peephole), v);
+        const auto p = peepholes_of<Cell>(static_cast<const R*>(call.packed.peephole), v);
         for (Index b = 0; b < B; ++b) {
-            auto a = Vectors<T, slots>::from(block.data + v * block.vector_stride + b * slots * W);
+            auto a = Vectors<R, slots>::from(block.data + v * block.vector_stride + b * slots * W);
             const bool fresh = scratch.h_rows[b] == scratch.zeros;
             const Index at = b * H + v * W;
             Vec<T> h_prev = {}, c = {}, h;
             if constexpr (Cell::wants_h_prev) h_prev = load_first(scratch.h_rows[b] + v * W, left);
             if constexpr (Cell::has_cell) c = fresh ? Vec<T>{} : load_first(call.c + at, left);
-            Cell::template forward<T>(a.v, h_prev, c, h, p.v);
+            Cell::template forward<R>(a.v, h_prev, c, h, p.v);
             store_first(call.h_out + at, h, left);
             if constexpr (Cell::has_cell) store_first(call.c_out + at, c, left);
         }

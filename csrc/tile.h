@@ -26,10 +26,10 @@ struct Span {
 
 constexpr Span contiguous(Index k) { return {1, 1, k, k, 0, 0}; }
 
-// The right factor: for each k, G vectors at w + k * k_stride (+ u * u_stride for the u-th group).
-template <class T>
+// The right factor: for each term k, G vectors at w + k * k_stride (+ u * u_stride for the u-th group).
+template <class F>
 struct Right {
-    const T* w;
+    const Term<F>* w;
     Index k_stride, u_stride;
 };
 
@@ -42,8 +42,9 @@ struct Sums {
     Index end_row_stride, end_u_stride;
 };
 
-template <class T, int G, int U, int M>
+template <class F, int G, int U, int M>
 struct Accumulators {
+    using T = Real<F>;
     Vec<T> v[M][U][G];
 
     THROUGHTIME_INLINE void start(const Sums<T>& sums) {
@@ -62,22 +63,22 @@ struct Accumulators {
         }
     }
 
-    // One k: value(i) is row i's factor.
+    // One k: value(i) is row i's term.
     template <class Value>
-    THROUGHTIME_INLINE void add(const T* w, Index u_stride, Value value) {
-        Vec<T> right[U][G];
+    THROUGHTIME_INLINE void add(const Term<F>* w, Index u_stride, Value value) {
+        decltype(load_terms(w)) right[U][G];
 #pragma GCC unroll 4
         for (int u = 0; u < U; ++u) {
 #pragma GCC unroll 4
-            for (int g = 0; g < G; ++g) right[u][g] = load(w + u * u_stride + g * lanes<T>);
+            for (int g = 0; g < G; ++g) right[u][g] = load_terms(w + u * u_stride + g * lanes<T>);
         }
 #pragma GCC unroll 8
         for (int i = 0; i < M; ++i) {
-            const Vec<T> left = broadcast(value(i));
+            const auto left = broadcast_term(value(i));
 #pragma GCC unroll 4
             for (int u = 0; u < U; ++u) {
 #pragma GCC unroll 4
-                for (int g = 0; g < G; ++g) v[i][u][g] = fma(left, right[u][g], v[i][u][g]);
+                for (int g = 0; g < G; ++g) v[i][u][g] = multiply_add(left, right[u][g], v[i][u][g]);
             }
         }
     }
@@ -99,32 +100,39 @@ struct Accumulators {
 };
 
 // Rows given by pointers: out_i = start_i + sum over k of rows[i][k] w[k].
-template <class T, int G, int U, int M>
-[[gnu::noinline]] void multiply_rows(const T* const* rows, const Span& span, Right<T> right, const Sums<T>& sums) {
-    Accumulators<T, G, U, M> acc;
+template <class F, int G, int U, int M>
+[[gnu::noinline]] void multiply_rows(const F* const* rows, const Span& span, Right<F> right,
+                                     const Sums<Real<F>>& sums) {
+    Accumulators<F, G, U, M> acc;
     acc.start(sums);
-    const T* w = right.w;
-    const T* left[M];
+    const Term<F>* w = right.w;
+    const F* left[M];
     for (Index a = 0; a < span.outer; ++a) {
         const Index run = a + 1 == span.outer ? span.last_run : span.run;
         for (Index b = 0; b < span.inner; ++b) {
 #pragma GCC unroll 8
             for (int i = 0; i < M; ++i) left[i] = rows[i] + a * span.outer_stride + b * span.inner_stride;
-            for (Index k = 0; k < run; ++k) {
-                acc.add(w, right.u_stride, [&](int i) { return left[i][k]; });
+            for (Index k = 0; k < run / term_size<F>; ++k) {
+                acc.add(w, right.u_stride, [&](int i) { return term(left[i], k); });
                 w += right.k_stride;
+            }
+            if constexpr (term_size<F> > 1) {
+                if (run % term_size<F> != 0) {
+                    acc.add(w, right.u_stride, [&](int i) { return last_term(left[i], run / term_size<F>); });
+                    w += right.k_stride;
+                }
             }
         }
     }
     acc.template end<false>(sums);
 }
 
-// Rows packed side by side, P apart: out_i += sum over k of left[k P + i] w[k].
-template <class T, int G, int U, int M, int P>
-[[gnu::noinline]] void multiply_packed(const T* left, Index count, Right<T> right, const Sums<T>& sums) {
-    Accumulators<T, G, U, M> acc;
+// Rows packed side by side, P apart: out_i += sum over terms k of left[k P + i] w[k].
+template <class F, int G, int U, int M, int P>
+[[gnu::noinline]] void multiply_packed(const Term<F>* left, Index count, Right<F> right, const Sums<Real<F>>& sums) {
+    Accumulators<F, G, U, M> acc;
     acc.start({});
-    const T* w = right.w;
+    const Term<F>* w = right.w;
     for (Index k = 0; k < count; ++k) {
         acc.add(w, right.u_stride, [&](int i) { return left[k * P + i]; });
         w += right.k_stride;
@@ -139,28 +147,28 @@ struct Tiles {
     constexpr Index begin(Index tile) const { return count * tile / number; }
 };
 
-template <class T, int G, int U, int M>
-THROUGHTIME_INLINE void multiply_rows_of(int m, const T* const* rows, const Span& span, const Right<T>& right,
-                                         const Sums<T>& sums) {
+template <class F, int G, int U, int M>
+THROUGHTIME_INLINE void multiply_rows_of(int m, const F* const* rows, const Span& span, const Right<F>& right,
+                                         const Sums<Real<F>>& sums) {
     if constexpr (M > 1) {
         if (m < M) {
-            multiply_rows_of<T, G, U, M - 1>(m, rows, span, right, sums);
+            multiply_rows_of<F, G, U, M - 1>(m, rows, span, right, sums);
             return;
         }
     }
-    multiply_rows<T, G, U, M>(rows, span, right, sums);
+    multiply_rows<F, G, U, M>(rows, span, right, sums);
 }
 
-template <class T, int G, int U, int M, int P>
-THROUGHTIME_INLINE void multiply_packed_of(int m, const T* left, Index count, const Right<T>& right,
-                                           const Sums<T>& sums) {
+template <class F, int G, int U, int M, int P>
+THROUGHTIME_INLINE void multiply_packed_of(int m, const Term<F>* left, Index count, const Right<F>& right,
+                                           const Sums<Real<F>>& sums) {
     if constexpr (M > 1) {
         if (m < M) {
-            multiply_packed_of<T, G, U, M - 1, P>(m, left, count, right, sums);
+            multiply_packed_of<F, G, U, M - 1, P>(m, left, count, right, sums);
             return;
         }
     }
-    multiply_packed<T, G, U, M, P>(left, count, right, sums);
+    multiply_packed<F, G, U, M, P>(left, count, right, sums);
 }
 
 // Calls body(Int<U>, v) for v0 <= v < v1 in groups of `Most` unit vectors, and of what is left in the end.

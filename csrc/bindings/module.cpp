@@ -6,6 +6,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 #include "dispatch.h"
 #include "pool.h"
@@ -36,7 +37,9 @@ template <class Body>
 auto with_dtype(int dtype, Body body) {
     if (dtype == 0) return body(float{});
     if (dtype == 1) return body(double{});
-    throw std::invalid_argument("dtype: expected 0 (float32) or 1 (float64), got " + std::to_string(dtype));
+    if (dtype == 2) return body(BFloat16{});
+    throw std::invalid_argument("dtype: expected 0 (float32), 1 (float64) or 2 (bfloat16), got " +
+                                std::to_string(dtype));
 }
 
 struct InputAddresses {
@@ -83,18 +86,18 @@ void sequence_forward(int cell, int dtype, Index T, Index B, Index I, Index H, A
                                 h0,      c0,    weight_ih, weight_hh, bias_ih, bias_hh, weight_ch,
                                 lengths, reset, reset_t,   reset_b,   reverse, threads};
     with_dtype(dtype, [&](auto zero) {
-        using Real = decltype(zero);
-        ForwardCall<Real> call{};
+        using Number = decltype(zero);
+        ForwardCall<Number> call{};
         fill(call, inputs);
-        call.y = at<Real>(y);
+        call.y = at<Number>(y);
         call.y_t = y_t;
         call.y_b = y_b;
-        call.h_n = at<Real>(h_n);
-        call.c_n = at<Real>(c_n);
-        call.saved = at<Real>(saved);
-        call.c_seq = at<Real>(c_seq);
+        call.h_n = at<Number>(h_n);
+        call.c_n = at<Number>(c_n);
+        call.saved = at<Saved<Number>>(saved);
+        call.c_seq = at<Number>(c_seq);
         const nb::gil_scoped_release released;
-        kernels<Real>().forward[id](call);
+        kernels<Number>().forward[id](call);
     });
 }
 
@@ -109,45 +112,45 @@ void sequence_backward(int cell, int dtype, Index T, Index B, Index I, Index H, 
     const InputAddresses inputs{T,         B, I, H,         x,       x_t,   x_b,     h0,      c0,      weight_ih,
                                 weight_hh, 0, 0, weight_ch, lengths, reset, reset_t, reset_b, reverse, threads};
     with_dtype(dtype, [&](auto zero) {
-        using Real = decltype(zero);
-        BackwardCall<Real> call{};
+        using Number = decltype(zero);
+        BackwardCall<Number> call{};
         fill(call, inputs);
-        call.y = at<const Real>(y);
+        call.y = at<const Number>(y);
         call.y_t = y_t;
         call.y_b = y_b;
-        call.saved = at<const Real>(saved);
-        call.c_seq = at<const Real>(c_seq);
-        call.dy = at<const Real>(dy);
+        call.saved = at<const Saved<Number>>(saved);
+        call.c_seq = at<const Number>(c_seq);
+        call.dy = at<const Number>(dy);
         call.dy_t = dy_t;
         call.dy_b = dy_b;
-        call.dh_n = at<const Real>(dh_n);
-        call.dc_n = at<const Real>(dc_n);
-        call.dc_seq = at<const Real>(dc_seq);
-        call.dx = at<Real>(dx);
+        call.dh_n = at<const Number>(dh_n);
+        call.dc_n = at<const Number>(dc_n);
+        call.dc_seq = at<const Number>(dc_seq);
+        call.dx = at<Number>(dx);
         call.dx_t = dx_t;
         call.dx_b = dx_b;
-        call.dh0 = at<Real>(dh0);
-        call.dc0 = at<Real>(dc0);
-        call.dweight_ih = at<Real>(dweight_ih);
-        call.dweight_hh = at<Real>(dweight_hh);
-        call.dbias_ih = at<Real>(dbias_ih);
-        call.dbias_hh = at<Real>(dbias_hh);
-        call.dweight_ch = at<Real>(dweight_ch);
+        call.dh0 = at<Number>(dh0);
+        call.dc0 = at<Number>(dc0);
+        call.dweight_ih = at<Number>(dweight_ih);
+        call.dweight_hh = at<Number>(dweight_hh);
+        call.dbias_ih = at<Number>(dbias_ih);
+        call.dbias_hh = at<Number>(dbias_hh);
+        call.dweight_ch = at<Number>(dweight_ch);
         call.health = {at<double>(dh_square), at<double>(dc_square), at<int32_t>(saturated), margin,
                        at<int64_t>(first_bad)};
         const nb::gil_scoped_release released;
-        kernels<Real>().backward[id](call);
+        kernels<Number>().backward[id](call);
     });
 }
 
-// A Stepper of either dtype behind one Python class.
+// A Stepper of any dtype behind one Python class.
 class AnyStepper {
 public:
     // layers: tuples (I, H, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch), addresses 0 where there is none.
     AnyStepper(int cell, int dtype, const nb::list& layers) : dtype_(dtype) {
         with_dtype(dtype, [&](auto zero) {
-            using Real = decltype(zero);
-            std::vector<Inputs<Real>> inputs;
+            using Number = decltype(zero);
+            std::vector<Inputs<Number>> inputs;
             for (nb::handle item : layers) {
                 const auto layer = nb::cast<nb::tuple>(item);
                 if (layer.size() != 7) {
@@ -155,42 +158,45 @@ public:
                                                 std::to_string(layer.size()));
                 }
                 const auto address = [&](int i) { return nb::cast<Address>(layer[i]); };
-                Inputs<Real> in{};
+                Inputs<Number> in{};
                 in.I = nb::cast<Index>(layer[0]);
                 in.H = nb::cast<Index>(layer[1]);
-                in.weight_ih = at<const Real>(address(2));
-                in.weight_hh = at<const Real>(address(3));
-                in.bias_ih = at<const Real>(address(4));
-                in.bias_hh = at<const Real>(address(5));
-                in.weight_ch = at<const Real>(address(6));
+                in.weight_ih = at<const Number>(address(2));
+                in.weight_hh = at<const Number>(address(3));
+                in.bias_ih = at<const Number>(address(4));
+                in.bias_hh = at<const Number>(address(5));
+                in.weight_ch = at<const Number>(address(6));
                 inputs.push_back(in);
             }
-            pick<Real>() = std::make_unique<Stepper<Real>>(cell_id(cell), inputs);
+            pick<Number>() = std::make_unique<Stepper<Number>>(cell_id(cell), inputs);
         });
     }
 
     void step(Address x, Address h, Address c, Address h_out, Address c_out, Index B, Address reset) {
         // Microseconds of work: releasing the GIL would cost a good part of them.
         with_dtype(dtype_, [&](auto zero) {
-            using Real = decltype(zero);
-            pick<Real>()->step(at<const Real>(x), at<const Real>(h), at<const Real>(c), at<Real>(h_out),
-                               at<Real>(c_out), B, at<const uint8_t>(reset));
+            using Number = decltype(zero);
+            pick<Number>()->step(at<const Number>(x), at<const Number>(h), at<const Number>(c), at<Number>(h_out),
+                                 at<Number>(c_out), B, at<const uint8_t>(reset));
         });
     }
 
 private:
     template <class T>
     std::unique_ptr<Stepper<T>>& pick() {
-        if constexpr (sizeof(T) == sizeof(float)) {
+        if constexpr (std::is_same_v<T, float>) {
             return float32_;
-        } else {
+        } else if constexpr (std::is_same_v<T, double>) {
             return float64_;
+        } else {
+            return bfloat16_;
         }
     }
 
     int dtype_;
     std::unique_ptr<Stepper<float>> float32_;
     std::unique_ptr<Stepper<double>> float64_;
+    std::unique_ptr<Stepper<BFloat16>> bfloat16_;
 };
 
 }  // namespace

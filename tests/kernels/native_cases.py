@@ -64,6 +64,20 @@ class Case:
         return dataclasses.replace(self, **{**parts, **changes})
 
 
+def converted(values: np.ndarray, dtype: Any) -> np.ndarray:
+    """Values as float32, float64 or `native.BFLOAT16`."""
+    if dtype == native.BFLOAT16:
+        return native.to_bfloat16(values.astype(np.float32))
+    return values.astype(dtype)
+
+
+def nan_of(dtype: Any) -> Any:
+    """NaN as one element of a dtype of numbers that has it, else an unlikely integer."""
+    if dtype == native.BFLOAT16:
+        return np.array((0x7FC0,), dtype)
+    return np.nan if np.dtype(dtype).kind == "f" else -12345
+
+
 def make(
     cell: str,
     T: int,
@@ -84,10 +98,10 @@ def make(
     bound = 1 / np.sqrt(H)
 
     def weight(*shape: int) -> np.ndarray:
-        return rng.uniform(-bound, bound, shape).astype(dtype)
+        return converted(rng.uniform(-bound, bound, shape), dtype)
 
     def normal(*shape: int) -> np.ndarray:
-        return rng.standard_normal(shape).astype(dtype)
+        return converted(rng.standard_normal(shape), dtype)
 
     weights = native.Weights(
         weight(G * H, I),
@@ -174,7 +188,7 @@ class _Poisoning:
         return getattr(np, name)
 
     def empty(self, shape: Any, dtype: Any = np.float64) -> np.ndarray:
-        return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else -12345, dtype)
+        return np.full(shape, nan_of(dtype), dtype)
 
     def empty_like(self, like: np.ndarray) -> np.ndarray:
         return self.empty(like.shape, like.dtype)

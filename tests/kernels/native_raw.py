@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from tests.kernels.native_cases import Case
+from tests.kernels.native_cases import Case, nan_of
 from throughtime.kernels import _native, native
 
 GRADIENTS = ("dx", "dh0", "dc0", *native.Weights._fields)
@@ -38,7 +38,7 @@ class Buffers:
         self._all: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def _room(self, size: int, dtype: Any) -> np.ndarray:
-        outside = {"f": np.nan, "i": 1 << 30, "b": True}[np.dtype(dtype).kind]
+        outside = {"f": np.nan, "i": 1 << 30, "b": True, "V": nan_of(dtype)}[np.dtype(dtype).kind]
         return np.full(size + 2 * self.margin, outside, dtype)
 
     def _keep(self, whole: np.ndarray, is_own: np.ndarray, *, output: bool) -> None:
@@ -120,7 +120,8 @@ class RawCall:
         if self.has_c:
             out["c_n"] = buffers.flat((B, H), self.dtype)
         if training:
-            out["saved"] = buffers.flat((T, B, _native.saved_width(self.code, H)), self.dtype)
+            dtype = np.float32 if self.dtype == native.BFLOAT16 else self.dtype
+            out["saved"] = buffers.flat((T, B, _native.saved_width(self.code, H)), dtype)
         if training and self.has_c:
             out["c_sequence"] = buffers.flat((T, B, H), self.dtype)
         _native.sequence_forward_raw(

@@ -77,7 +77,7 @@ def drive(seconds: float) -> int:
             "bias": bias,
         }
 
-    everything = list(itertools.product(native.instruction_sets(), CELLS, (np.float32, np.float64)))
+    everything = list(itertools.product(native.instruction_sets(), CELLS, (np.float32, np.float64, native.BFLOAT16)))
     for flags in itertools.product((True, False), repeat=3):
         for isa, cell, dtype in everything:
             ragged, resets, reverse = flags

@@ -16,7 +16,9 @@ from throughtime.kernels import native
 every_cell = pytest.mark.parametrize("cell", CELLS)
 every_set = pytest.mark.parametrize("isa", native.instruction_sets())
 both_directions = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
-dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+dtypes = pytest.mark.parametrize(
+    "dtype", [np.float32, np.float64, native.BFLOAT16], ids=["float32", "float64", "bfloat16"]
+)
 
 # T, B, I, H: several chunks of time; rows in tiles of every size; few rows and many units, where a team divides the
 # units; less work than a team is worth.

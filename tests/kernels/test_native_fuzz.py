@@ -22,7 +22,7 @@ cases = st.fixed_dictionaries(
         "I": st.integers(1, 40),
         "H": st.one_of(st.integers(1, 40), st.sampled_from([64, 130, 260])),
         "seed": st.integers(0, 3),
-        "dtype": st.sampled_from([np.float32, np.float64]),
+        "dtype": st.sampled_from([np.float32, np.float64, native.BFLOAT16]),
         "ragged": st.booleans(),
         "resets": st.booleans(),
         "reverse": st.booleans(),

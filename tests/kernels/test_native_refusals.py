@@ -209,12 +209,16 @@ def test_the_binding_refuses_a_cell_code(cell):
             call(cell, 0, *nothing(*places))
 
 
-@pytest.mark.parametrize("dtype", [-1, 2])
+@pytest.mark.parametrize("dtype", [-1, 3])
 def test_the_binding_refuses_a_dtype_code(dtype):
-    with pytest.raises(ValueError, match=rf"dtype: expected 0 \(float32\) or 1 \(float64\), got {dtype}"):
+    with pytest.raises(
+        ValueError, match=rf"dtype: expected 0 \(float32\), 1 \(float64\) or 2 \(bfloat16\), got {dtype}"
+    ):
         _native.Stepper(0, dtype, [])
     for call, places in RAW:
-        with pytest.raises(ValueError, match=rf"dtype: expected 0 \(float32\) or 1 \(float64\), got {dtype}"):
+        with pytest.raises(
+            ValueError, match=rf"dtype: expected 0 \(float32\), 1 \(float64\) or 2 \(bfloat16\), got {dtype}"
+        ):
             call(0, dtype, *nothing(*places))
 
 

@@ -1,6 +1,6 @@
 """Which kernel runs a layer: the one place that chooses.
 
-native      the fused C++ kernels: CPU, float32 and float64
+native      the fused C++ kernels: CPU, float32, float64 and bfloat16
 reference   the cell's own step in a loop: any device, any dtype, any order of derivative
 auto        native where it can run, else reference; said once through `logging`
 """
@@ -60,7 +60,7 @@ def _choose(backend: str, device_type: str, dtype: torch.dtype) -> str:
     why_not = _why_not_native(device_type, dtype)
     if backend == "native" and why_not is not None:
         raise BackendError(
-            f"backend='native': expected float32 or float64 tensors on the CPU, but {why_not}; "
+            f"backend='native': expected float32, float64 or bfloat16 tensors on the CPU, but {why_not}; "
             "pass backend='auto' or 'reference'"
         )
     return "reference" if backend == "reference" or why_not is not None else "native"

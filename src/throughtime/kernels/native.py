@@ -3,6 +3,9 @@
 Axes: T time, B batch, I input, H hidden, G gates, L layers. The equations are those of `throughtime.cells`; weights
 are torch's (gates stacked by rows). Checks of shapes and types are here; checks of values (a length > T) are in the
 kernels.
+
+NumPy has no bfloat16: arrays of `BFLOAT16` hold its bits, and nothing but the kernels can compute with them.
+`to_bfloat16` and `from_bfloat16` convert; an array of another library's bfloat16 needs only `.view(BFLOAT16)`.
 """
 
 from collections.abc import Sequence
@@ -15,17 +18,20 @@ from throughtime.errors import ArgumentError, ArgumentTypeError
 from throughtime.kernels import _native
 
 __all__ = [
+    "BFLOAT16",
     "CELL_CODES",
     "Forward",
     "Gradients",
     "Health",
     "Stepper",
     "Weights",
+    "from_bfloat16",
     "instruction_set",
     "instruction_sets",
     "sequence_backward",
     "sequence_forward",
     "set_instruction_set",
+    "to_bfloat16",
 ]
 
 Array = NDArray[Any]
@@ -40,10 +46,36 @@ CELL_CODES: dict[str, tuple[int, int, bool, bool]] = {
     "peephole_lstm": (5, 4, True, True),
     "previous_peephole_lstm": (6, 4, True, True),
 }
-DTYPE_CODES = {np.dtype(np.float32): 0, np.dtype(np.float64): 1}
+# A record of one field: its arrays are no numbers to NumPy, so that bits are never added or taken for counts.
+BFLOAT16 = np.dtype([("bfloat16", np.uint16)])
+DTYPE_CODES = {np.dtype(np.float32): 0, np.dtype(np.float64): 1, BFLOAT16: 2}
 
 instruction_set = _native.instruction_set
 instruction_sets = _native.instruction_sets
+
+
+def to_bfloat16(array: Array) -> Array:
+    """The nearest bfloat16 of every float32, ties to even, as an array of `BFLOAT16`; NaN stays NaN.
+
+    Raises:
+        ArgumentTypeError: the array is not float32 (a float64 would be rounded twice).
+    """
+    if array.dtype != np.float32:
+        raise ArgumentTypeError(f"to_bfloat16: expected float32, got {array.dtype}; convert it")
+    bits = np.ascontiguousarray(array).view(np.uint32).reshape(array.shape)
+    nearest = (bits + (0x7FFF + (bits >> 16 & 1))) >> 16
+    return np.where(np.isnan(array), bits >> 16 | 0x40, nearest).astype(np.uint16).view(BFLOAT16)
+
+
+def from_bfloat16(array: Array) -> Array:
+    """An array of `BFLOAT16` as float32, which holds every bfloat16.
+
+    Raises:
+        ArgumentTypeError: the array is not of `BFLOAT16`.
+    """
+    if array.dtype != BFLOAT16:
+        raise ArgumentTypeError(f"from_bfloat16: expected BFLOAT16, got {array.dtype}; use .view(BFLOAT16) on bits")
+    return (array["bfloat16"].astype(np.uint32) << 16).view(np.float32)
 
 
 def set_instruction_set(name: str) -> None:
@@ -149,7 +181,7 @@ def sequence_forward(
         )
     h_n = np.empty((B, H), shape.dtype)
     c_n = np.empty((B, H), shape.dtype) if shape.has_cell else None
-    saved = np.empty((T, B, _native.saved_width(shape.code, H)), shape.dtype) if training else None
+    saved = np.empty((T, B, _native.saved_width(shape.code, H)), shape.saved_dtype) if training else None
     c_sequence = np.empty((T, B, H), shape.dtype) if training and shape.has_cell else None
     try:
         _native.sequence_forward_raw(  # type: ignore[call-arg]
@@ -215,7 +247,7 @@ def sequence_backward(
             f"{forward.instruction_set}; run it again"
         )
     shape.check(forward.output, "forward.output", (T, B, H))
-    shape.check(forward.saved, "forward.saved", (T, B, _native.saved_width(shape.code, H)))
+    shape.check(forward.saved, "forward.saved", (T, B, _native.saved_width(shape.code, H)), shape.saved_dtype)
     y_TBH = shape.inner_contiguous(forward.output)
     saved = _whole(forward.saved)
     c_TBH = None
@@ -394,8 +426,11 @@ class _Shape:
         self.code, self.gates, self.has_cell, has_peepholes = CELL_CODES[cell]
         _array(who, "x", x_TBI, 3)
         if x_TBI.dtype not in DTYPE_CODES:
-            raise ArgumentTypeError(f"{who}: expected float32 or float64, got {x_TBI.dtype}; convert the input")
+            raise ArgumentTypeError(
+                f"{who}: expected float32 or float64, got {x_TBI.dtype}; convert the input, or see to_bfloat16"
+            )
         self.dtype = x_TBI.dtype
+        self.saved_dtype = np.dtype(np.float32) if self.dtype == BFLOAT16 else self.dtype  # Saved in csrc/calls.h
         self.T, self.B, self.I = x_TBI.shape
         self.H = _array(who, "weight_hh", weights.weight_hh, 2).shape[0] // self.gates
         if self.H < 1 or self.I < 1:
@@ -423,13 +458,14 @@ class _Shape:
             )
         return _whole(found)
 
-    def check(self, array: Array | None, name: str, shape: tuple[int, ...]) -> Array:
+    def check(self, array: Array | None, name: str, shape: tuple[int, ...], dtype: Any = None) -> Array:
         if not isinstance(array, np.ndarray) or array.shape != shape:
             got = array.shape if isinstance(array, np.ndarray) else "none" if array is None else type(array).__name__
             raise ArgumentError(f"{self.who}: expected {name} of shape {shape}, got {got}")
-        if array.dtype != self.dtype:
+        wanted = dtype or self.dtype
+        if array.dtype != wanted:
             raise ArgumentTypeError(
-                f"{self.who}: expected {name} of the input's {self.dtype}, got {array.dtype}; convert it"
+                f"{self.who}: expected {name} of the input's {wanted}, got {array.dtype}; convert it"
             )
         return array
 

@@ -18,7 +18,7 @@ from throughtime.errors import ArgumentError
 from throughtime.kernels import _native, native, openmp, reference
 
 _CELL_CODES = {name: code for name, (code, *_) in native.CELL_CODES.items()}
-_DTYPE_CODES = {torch.float32: 0, torch.float64: 1}
+_DTYPE_CODES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2}
 
 DTYPES = frozenset(_DTYPE_CODES)
 
@@ -97,7 +97,8 @@ def _expect_inputs(cell: str, inputs: tuple[Tensor | None, ...]) -> tuple[int, i
     if x is None or x.dim() != 3 or x.dtype not in _DTYPE_CODES or not x.is_cpu:
         got = "none" if x is None else f"{tuple(x.shape)}, {x.dtype} on {x.device}"
         raise ArgumentError(
-            f"throughtime::sequence: expected x of shape (T, B, I), float32 or float64 on cpu, got {got}; convert it"
+            f"throughtime::sequence: expected x of shape (T, B, I), float32, float64 or bfloat16 on cpu, got {got}; "
+            "convert it"
         )
     T, B, I = x.shape
     H = _expect_weights(CELLS[cell], I, tuple(weights), x.dtype)
@@ -111,6 +112,11 @@ def _expect_inputs(cell: str, inputs: tuple[Tensor | None, ...]) -> tuple[int, i
     return T, B, H
 
 
+def _saved_dtype(dtype: torch.dtype) -> torch.dtype:
+    """What the kernels save gates in: `Saved` in csrc/calls.h."""
+    return torch.float32 if dtype is torch.bfloat16 else dtype
+
+
 def _empties(save: bool, cell: Cell, T: int, B: int, H: int, like: Tensor) -> tuple[Tensor, ...]:
     """y, h_n, c_n, saved, c_seq, not yet written; what a cell or a call does not have is empty."""
     has_c = "c" in cell.state_fields
@@ -119,7 +125,7 @@ def _empties(save: bool, cell: Cell, T: int, B: int, H: int, like: Tensor) -> tu
         like.new_empty((T, B, H)),
         like.new_empty((B, H)),
         like.new_empty((B, H) if has_c else (0,)),
-        like.new_empty((T, B, width) if save else (0,)),
+        like.new_empty((T, B, width) if save else (0,), dtype=_saved_dtype(like.dtype)),
         like.new_empty((T, B, H) if has_c and save else (0,)),
     )
 
@@ -327,7 +333,7 @@ def _sequence_backward(
         if gradient is not None:
             _expect(name, gradient, shape, x.dtype)
     _expect("y", y, (T, B, H), x.dtype)
-    _expect("saved", saved, (T, B, _native.saved_width(_CELL_CODES[cell], H)), x.dtype)
+    _expect("saved", saved, (T, B, _native.saved_width(_CELL_CODES[cell], H)), _saved_dtype(x.dtype))
     _expect("c_seq", c_seq, (T, B, H) if has_c else (0,), x.dtype)
     outputs = (_rows(y), h0, h0, saved.contiguous(), c_seq.contiguous())
     grads = _backward((dy, dh_n, dc_n, None, dc_seq), inputs, outputs, cell, reverse, (True,) * _DIFFERENTIABLE)
@@ -400,17 +406,24 @@ def step_function(cell: Cell, params: Sequence[Params]) -> Callable[[Tensor, Sta
         _expect("weight_hh", layer.weight_hh, params[0].weight_hh.shape, weights[0].dtype)
     layers = [(w.shape[1], H, *map(_address, layer)) for w, layer in zip(weights, whole, strict=True)]
     step = _native.Stepper(_CELL_CODES[cell.name], _DTYPE_CODES[weights[0].dtype], layers).step
-    empty, dtype, has_c = torch.empty, weights[0].dtype, "c" in cell.state_fields
+    empty_like, has_c = torch.empty_like, "c" in cell.state_fields
 
     def run_step(x_BI: Tensor, state: State, reset: Tensor | None) -> State:
-        x_BI, h = x_BI.resolve_neg().contiguous(), state[0].resolve_neg().contiguous()
-        h_new = empty(h.shape, dtype=dtype)
+        # Asked before they are converted: a conversion that does nothing costs as much as a small layer's step.
+        if x_BI.is_neg() or not x_BI.is_contiguous():
+            x_BI = _whole(x_BI)
+        h = state[0]
+        if h.is_neg() or not h.is_contiguous():
+            h = _whole(h)
+        h_new = empty_like(h)
         reset_at = 0 if reset is None else (reset := reset.contiguous()).data_ptr()
         if not has_c:
             step(x_BI.data_ptr(), h.data_ptr(), 0, h_new.data_ptr(), 0, x_BI.shape[0], reset_at)
             return (h_new,)
-        c = state[1].resolve_neg().contiguous()
-        c_new = empty(h.shape, dtype=dtype)
+        c = state[1]
+        if c.is_neg() or not c.is_contiguous():
+            c = _whole(c)
+        c_new = empty_like(h)
         step(x_BI.data_ptr(), h.data_ptr(), c.data_ptr(), h_new.data_ptr(), c_new.data_ptr(), x_BI.shape[0], reset_at)
         return h_new, c_new
 

@@ -66,6 +66,8 @@ class Stepper:
         self._dtype, self._device = weight.dtype, weight.device
         self._x_shape = torch.Size(())  # of the batch size last seen
         self._state_shapes: tuple[torch.Size, ...] = ()
+        self._output_shape = torch.Size(())
+        self._single = False
         self._fields = len(layer.cell.state_fields)
         if layer.proj_size:
             self._run = projection.step_function(layer.cell, [p for p in params if isinstance(p, ProjectedParams)])
@@ -96,7 +98,8 @@ class Stepper:
                 f"{reset.dtype}; pass one flag for each row"
             )
         found = self._run(x, given, reset)
-        return found[0].select(0, -1), public_state(found)
+        h = found[0]
+        return h.view(self._output_shape) if self._single else h.select(0, -1), public_state(found)
 
     def _accept_batch(self, x: Tensor) -> None:
         """Remember the shapes of this batch size, so that the next call compares instead of building them."""
@@ -108,6 +111,9 @@ class Stepper:
         self._x_shape = x.shape
         rows = self._layer.num_layers, x.shape[0]
         self._state_shapes = tuple(torch.Size((*rows, size)) for size in self._layer._state_sizes)
+        # A view of one layer's state costs half of what selecting from several does.
+        self._single = rows[0] == 1
+        self._output_shape = self._state_shapes[0][1:]
 
     def _read_state(self, state: Any) -> tuple[Tensor, ...]:
         given = state if isinstance(state, tuple) else (state,)
