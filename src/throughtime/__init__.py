@@ -4,7 +4,7 @@
     throughtime.nn                  layers with torch.nn's names, parameters and states
     throughtime.models              topologies: many-to-one, aligned
     throughtime.training            the training loop
-    throughtime.datasets            series with a known answer, and small real ones
+    throughtime.datasets            data with a known answer, and small real series
     throughtime.errors              every exception raised on purpose
 
 Importing this package imports nothing heavy: torch arrives with the first name that needs it.

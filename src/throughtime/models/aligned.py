@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from throughtime.errors import ArgumentError
+from throughtime.models.decoding import evaluating
 from throughtime.nn import Recurrent, TimeDistributed
 
 
@@ -14,7 +16,9 @@ class Aligned(nn.Module):
     (1) h_t = the output of the top layer at t
     (2) y_t = head(h_t)
 
-    A one-way model streams: fed in pieces, each with the state that the last one left, it gives what the whole gives.
+    A one-way model streams: fed in pieces, each with the state that the last one left, it gives what the whole gives:
+    the layer's outputs and state bit for bit on the native backend, the head's within 1e-6. Its state is the recurrent
+    layer's, that of every layer after the last valid step.
 
     **Shapes** x (T, B, I), lengths (B,) or None, output (T, B, O), zero past each length.
     """
@@ -23,6 +27,11 @@ class Aligned(nn.Module):
         super().__init__()
         self.recurrent = recurrent
         self.head = TimeDistributed(head, batch_first=recurrent.batch_first)
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether an output depends on later inputs."""
+        return self.recurrent.bidirectional
 
     @property
     def streams(self) -> bool:
@@ -48,3 +57,81 @@ class Aligned(nn.Module):
         hidden_BH, state = self.recurrent.step(x, state)
         output: Tensor = self.head.module(hidden_BH)
         return output, state
+
+    def stream(self, state: Any = None, *, keep: bool = False) -> "AlignedStream":
+        """Outputs while the inputs come: ``stream.feed(chunk)``.
+
+        Args:
+            state: where to go on from, such as another stream's `state`; zeros where None.
+            keep: hold on to every output, for `AlignedStream.outputs`.
+
+        Raises:
+            ArgumentError: the model is bidirectional.
+        """
+        return AlignedStream(self, state, keep)
+
+
+class AlignedStream:
+    """A sequence in pieces through an `Aligned` model: x1 in, y1 out, x2 in, y2 out, ...
+
+    The model runs in eval mode, without gradients, and its mode is put back. A piece may be of any length; pieces of
+    one step take the layer's fast handle, whose weights are packed at the first of them, and which refuses to go on
+    where it sees that they changed.
+
+    **Shapes** chunk (T, B, I), or (B, T, I) with `batch_first`; outputs of the same axes with O features. B stays.
+
+    >>> from throughtime.nn import GRU
+    >>> stream = Aligned(GRU(3, 5), nn.Linear(5, 2)).stream(keep=True)
+    >>> tuple(stream.feed(torch.zeros(4, 1, 3)).shape), tuple(stream.feed(torch.zeros(1, 1, 3)).shape)
+    ((4, 1, 2), (1, 1, 2))
+    >>> tuple(stream.outputs.shape)
+    (5, 1, 2)
+    """
+
+    def __init__(self, model: Aligned, state: Any = None, keep: bool = False) -> None:
+        if not model.streams:
+            raise ArgumentError(
+                "Aligned.stream: expected a one-way model, got bidirectional=True, whose backward direction needs the "
+                "future; pass whole sequences to the model, or build the recurrent layer with bidirectional=False"
+            )
+        self._model = model
+        self._time = 1 if model.recurrent.batch_first else 0
+        self._stepper: Any = None
+        self._kept: list[Tensor] | None = [] if keep else None
+        self.state = state
+        """The recurrent layer's state after what has been fed; before the first piece, the one given."""
+
+    def feed(self, chunk: Tensor) -> Tensor:
+        """The outputs of a piece, and the state moved on past it."""
+        with torch.no_grad(), evaluating(self._model):
+            if chunk.dim() == 3 and chunk.shape[self._time] == 1:
+                outputs = self._one(chunk.squeeze(self._time)).unsqueeze(self._time)
+            else:
+                outputs, self.state = self._model(chunk, self.state)
+        if self._kept is not None:
+            self._kept.append(outputs)
+        return outputs
+
+    def _one(self, x_BI: Tensor) -> Tensor:
+        if self._stepper is None:
+            self._stepper = self._model.recurrent.stepper()
+        hidden_BH, self.state = self._stepper(x_BI, self.state)
+        output: Tensor = self._model.head.module(hidden_BH)
+        return output
+
+    @property
+    def outputs(self) -> Tensor:
+        """All outputs so far, in one tensor.
+
+        Raises:
+            ArgumentError: the stream was not made with ``keep=True``, or nothing has been fed.
+        """
+        if self._kept is None:
+            raise ArgumentError(
+                "AlignedStream.outputs: expected a stream that keeps its outputs, got keep=False; "
+                "make it with model.stream(keep=True)"
+            )
+        if not self._kept:
+            raise ArgumentError("AlignedStream.outputs: expected a piece fed before, got none; call feed first")
+        self._kept = [torch.cat(self._kept, dim=self._time)]
+        return self._kept[0]

@@ -1,0 +1,413 @@
+"""A sequence in, a sequence of another length out: encoder, attention, decoder.
+
+Axes in names: S source steps, T target steps, B batch, R rows of a decoding step (B, or B times the width of a beam),
+K encoder features, H decoder features, V vocabulary, E features of an embedding.
+"""
+
+import sys
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from throughtime.errors import ArgumentError
+from throughtime.models.beam import Hypotheses, beam_search
+from throughtime.models.bridge import BRIDGES
+from throughtime.models.decoding import Decoded, decode, evaluating, step_of
+from throughtime.models.encoder_decoder_checks import check_attention, check_ids, check_layers
+from throughtime.models.ids import read_ids, vocabulary_of
+from throughtime.models.sampling import Sampler
+from throughtime.nn import LSTMState, Recurrent, TimeDistributed
+from throughtime.nn.attention import Attention, AttentionMemory
+from throughtime.nn.lengths import read_lengths
+
+
+class EncodedSource(NamedTuple):
+    """What a decoder needs of its sources, made once."""
+
+    memory: AttentionMemory | None
+    """What the attention looks at; None without attention."""
+    state: Any
+    """The state in which the decoder starts."""
+    rows: int
+    """B, the number of sources."""
+
+
+class DecoderState(NamedTuple):
+    """What a decoder hands from one step to the next."""
+
+    state: Any
+    """Of the recurrent layer: tensors (L, R, H)."""
+    feed: Tensor | None
+    """The last attentional vector (R, H), where it is fed to the next step."""
+
+
+class EncoderDecoder(nn.Module):
+    """Many inputs, many outputs, of different lengths.
+
+    (1) m_s = the encoder's output at s, one way or both; its last state, through the bridge, starts the decoder
+    (2) h_t = decoder(embedding(y_{t-1}), h_{t-1}), with y_0 = bos
+    (3) with attention: context_t = Σ_s α_ts m_s, and a_t = tanh(W_c [context_t; h_t]); without: a_t = h_t
+    (4) logits of y_t = head(a_t)
+    (5) with input feeding, (2) reads [embedding(y_{t-1}); a_{t-1}] instead, with a_0 = 0
+
+    The whole is time first. Its state while decoding is a `DecoderState`. It does not stream: the decoder begins when
+    the source has ended; `Aligned` gives an output at every input.
+
+    **Shapes** source (S, B) ids or (S, B, I) vectors, whatever `source_embedding` maps to (S, B, E); source_lengths
+    (B,), each at least 1; target (T, B) ids, the end token among them, bos not; logits (T, B, V), zero past each
+    length. The head takes the decoder's H features with and without attention.
+
+    Args:
+        source_embedding: from the source to the encoder's input.
+        encoder: one way or both.
+        target_embedding: from ids (...) to the decoder's input (..., E).
+        decoder: one way; its input has E features, with input feeding E + H.
+        head: from (N, H) to logits (N, V).
+        attention: queries of H, keys of the encoder's output size.
+        bridge: "linear" (`LinearBridge`), "copy" (`CopyBridge`), or a module from the encoder's state to the decoder's.
+        input_feeding: (5).
+        bos: the id before the first one of a target.
+        eos: the id that ends a target.
+        pad: what stands past the end of what is written.
+
+    **Raises** ArgumentError: a layer with `batch_first`, a bidirectional decoder, an attention or a bridge that does
+    not fit, input feeding without attention, or a negative id. ArgumentTypeError: an argument of a wrong type.
+
+    **Source** [Luong2015] for (3) and (5), with either score; [Bahdanau2015] scores with h_{t-1} and feeds the context
+    to (2) instead.
+
+    >>> from throughtime.nn import GRU, AdditiveAttention
+    >>> parts = nn.Embedding(9, 4), GRU(4, 6, bidirectional=True), nn.Embedding(7, 4), GRU(4, 6), nn.Linear(6, 7)
+    >>> model = EncoderDecoder(*parts, attention=AdditiveAttention(6, 12, 5))
+    >>> hypotheses = model.beam(torch.zeros(8, 2, dtype=torch.long), [8, 3], limit=10, width=4, n_best=3)
+    >>> tuple(hypotheses.scores.shape)
+    (2, 3)
+    """
+
+    def __init__(
+        self,
+        source_embedding: nn.Module,
+        encoder: Recurrent,
+        target_embedding: nn.Module,
+        decoder: Recurrent,
+        head: nn.Module,
+        attention: Attention | None = None,
+        *,
+        bridge: str | nn.Module = "linear",
+        input_feeding: bool = False,
+        bos: int = 1,
+        eos: int = 2,
+        pad: int = 0,
+    ) -> None:
+        super().__init__()
+        check_layers(encoder, decoder)
+        check_attention(attention, encoder, decoder, input_feeding)
+        check_ids(target_embedding, bos=bos, eos=eos, pad=pad)
+        self.source_embedding = source_embedding
+        self.encoder = encoder
+        self.target_embedding = target_embedding
+        self.decoder = decoder
+        self.head = TimeDistributed(head)
+        self.attention = attention
+        self.input_feeding = input_feeding
+        self.bos, self.eos, self.pad = bos, eos, pad
+        if not isinstance(bridge, nn.Module) and bridge not in BRIDGES:
+            raise ArgumentError(
+                f"EncoderDecoder: expected bridge to be one of {', '.join(BRIDGES)} or a module, got {bridge!r}; "
+                "pass one of these"
+            )
+        self.bridge = bridge if isinstance(bridge, nn.Module) else BRIDGES[bridge](encoder, decoder)
+        self.combine: nn.Linear | None = None
+        if attention is not None:
+            H, weight = decoder.output_size, decoder.layer_params(0).weight_ih
+            self.combine = nn.Linear(
+                attention.key_size + H,
+                H,
+                bias=False,
+                device=weight.device,
+                dtype=weight.dtype,
+            )
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether the encoder reads the source both ways; allowed, since the whole source is there."""
+        return self.encoder.bidirectional
+
+    @property
+    def streams(self) -> bool:
+        """False: the first output comes after the last input."""
+        return False
+
+    def encode(self, source: Tensor, source_lengths: Any = None) -> EncodedSource:
+        """What the decoder needs of the sources.
+
+        Raises:
+            ArgumentError: a source is empty, an id is outside the embedding, or the lengths do not fit.
+        """
+        if source.dim() < 2 or source.shape[0] == 0:
+            raise ArgumentError(
+                "EncoderDecoder: expected a source of shape (S, B) or (S, B, I) with S >= 1, got "
+                f"{tuple(source.shape)}; leave out empty batches"
+            )
+        S, B = source.shape[:2]
+        lengths_B = read_lengths("EncoderDecoder", source_lengths, S, B, source.device)
+        valid_SB = None
+        if lengths_B is not None:
+            empty_B = lengths_B == 0
+            if bool(empty_B.any()):
+                raise ArgumentError(
+                    "EncoderDecoder: expected sources of at least 1 step, got length 0 in row "
+                    f"{int(empty_B.nonzero()[0])}; leave out that row"
+                )
+            valid_SB = torch.arange(S, device=source.device).unsqueeze(1) < lengths_B
+        known = vocabulary_of(self.source_embedding)
+        if known is not None:
+            source = read_ids("EncoderDecoder", "source", source, "SB", known, source.device, valid_SB)
+        elif valid_SB is not None:
+            # Before any product: NaN in the padding times a zero gradient would be NaN in the embedding's gradient.
+            source = source.where(valid_SB.reshape(S, B, *(1,) * (source.dim() - 2)), 0)
+        memory_SBK, state = self.encoder(self.source_embedding(source), lengths=lengths_B)
+        memory = None if self.attention is None else self.attention.precompute(memory_SBK, lengths_B)
+        return EncodedSource(memory, self.bridge(state), B)
+
+    def forward(
+        self,
+        source: Tensor,
+        source_lengths: Any,
+        target: Tensor,
+        target_lengths: Any = None,
+        *,
+        teacher_forcing: float = 1.0,
+        seed: int | None = None,
+    ) -> Tensor:
+        """The logits of every target step, for training.
+
+        With `teacher_forcing` 1 the decoder reads the target itself: one fused sequence, or a loop over steps where
+        input feeding needs it. Below 1 it goes step by step, and reads at each step and row the target with that
+        probability, else the likeliest id of its own logits (scheduled sampling); no gradient goes through that choice.
+
+        Args:
+            source: see **Shapes** of the class.
+            source_lengths: (B,) or None.
+            target: ids; past a length anything.
+            target_lengths: (B,) or None.
+            teacher_forcing: in [0, 1].
+            seed: of the choices, needed where they are any.
+
+        Raises:
+            ArgumentError: shapes or lengths that do not go together, an empty source, an id outside an embedding, a
+                `teacher_forcing` outside [0, 1], or one between 0 and 1 without a seed.
+            ArgumentTypeError: a target that is not of whole numbers.
+
+        **Source** [Bengio2015] for scheduled sampling.
+        """
+        if not 0 <= teacher_forcing <= 1:
+            raise ArgumentError(
+                f"EncoderDecoder: expected teacher_forcing in [0, 1], got {teacher_forcing}; it is the probability of "
+                "reading the target"
+            )
+        if 0 < teacher_forcing < 1 and seed is None:
+            raise ArgumentError(
+                f"EncoderDecoder: expected a seed with teacher_forcing={teacher_forcing}, got None; pass seed=0, and "
+                "another one at each update"
+            )
+        encoded = self.encode(source, source_lengths)
+        inputs_TB, lengths_B = self._read_target(target, target_lengths, encoded.rows)
+        if teacher_forcing == 1 and not self.input_feeding:
+            hidden_TBH, _ = self.decoder(self.target_embedding(inputs_TB), encoded.state, lengths=lengths_B)
+            vectors_TBH, _ = self._attend(hidden_TBH, encoded.memory)
+            logits_TBV: Tensor = self.head(vectors_TBH, lengths_B)
+            return logits_TBV
+        if teacher_forcing == 1:
+            return self._step_by_step(inputs_TB, None, encoded, lengths_B)
+        generator = torch.Generator().manual_seed(0 if seed is None else seed)
+        gold_TB = torch.rand(inputs_TB.shape, generator=generator) < teacher_forcing
+        return self._step_by_step(inputs_TB, gold_TB.to(inputs_TB.device), encoded, lengths_B)
+
+    def greedy(
+        self, source: Tensor, source_lengths: Any = None, *, limit: int | Tensor
+    ) -> tuple[Decoded, Tensor | None]:
+        """The likeliest id at every step, to `eos` or `limit`, and the attention's weights (T, B, S), None without.
+
+        The model runs in eval mode, without gradients, and its mode is put back.
+
+        Raises:
+            ArgumentError: an empty source, a limit below 1, or `encode` refuses the source.
+        """
+        return self.sample(source, source_lengths, limit=limit, sampler=Sampler(greedy=True))
+
+    def sample(
+        self,
+        source: Tensor,
+        source_lengths: Any = None,
+        *,
+        limit: int | Tensor,
+        sampler: Sampler | None = None,
+        seed: Any = 0,
+    ) -> tuple[Decoded, Tensor | None]:
+        """Ids drawn from the model, to `eos` or `limit`, and the attention's weights (T, B, S), None without.
+
+        Args:
+            source: see **Shapes** of the class.
+            source_lengths: (B,) or None.
+            limit: ids that a row may get, `eos` counted: an int, or (B,).
+            sampler: temperature, top-k and nucleus; the model's own distribution where None.
+            seed: row b draws with seed + b; or one seed for each row.
+
+        Raises:
+            ArgumentError: an empty source, a limit below 1, or what `encode` or the sampler refuses.
+        """
+        weights: list[Tensor] = []
+        with torch.no_grad(), evaluating(self):
+            encoded = self.encode(source, source_lengths)
+            step = self._step_function(encoded)
+
+            def step_and_note(ids_B: Tensor, live: DecoderState) -> tuple[Tensor, DecoderState]:
+                logits_BV, live, weights_BS = step(ids_B, live)
+                if weights_BS is not None:
+                    weights.append(weights_BS)
+                return logits_BV, live
+
+            logits_BV, live = step_and_note(*self._start(encoded, source.device))
+            found = decode(
+                logits_BV,
+                live,
+                step_and_note,
+                limit=limit,
+                sampler=sampler or Sampler(),
+                seed=seed,
+                stop=self.eos,
+                pad=self.pad,
+                who="EncoderDecoder",
+            )
+        if not weights:
+            return found, None
+        T = found.ids.shape[0]
+        past_TB = torch.arange(T, device=source.device).unsqueeze(1) >= found.lengths
+        return found, torch.stack(weights)[:T].masked_fill(past_TB.unsqueeze(2), 0.0)
+
+    def beam(
+        self,
+        source: Tensor,
+        source_lengths: Any = None,
+        *,
+        limit: int,
+        width: int = 5,
+        alpha: float = 0.6,
+        n_best: int = 1,
+    ) -> Hypotheses:
+        """The n best targets that a beam finds, with scores, log-probabilities and attention weights (T, B, N, S).
+
+        The model runs in eval mode, without gradients, and its mode is put back. See `beam_search`.
+
+        Raises:
+            ArgumentError: an empty source, a limit or width below 1, a width above the vocabulary, or what else
+                `encode` or `beam_search` refuses.
+        """
+        with torch.no_grad(), evaluating(self):
+            encoded = self.encode(source, source_lengths)
+            first_B, live = self._start(encoded, source.device)
+            return beam_search(
+                self._step_function(encoded),
+                live,
+                _select,
+                first_B,
+                eos=self.eos,
+                limit=limit,
+                width=width,
+                alpha=alpha,
+                n_best=n_best,
+                pad=self.pad,
+            )
+
+    def _start(self, encoded: EncodedSource, device: torch.device) -> tuple[Tensor, DecoderState]:
+        """The ids before the first, and the state before any step."""
+        first_B = torch.full((encoded.rows,), self.bos, dtype=torch.int64, device=device)
+        h_LBH = encoded.state if isinstance(encoded.state, Tensor) else encoded.state[0]
+        feed_BH = h_LBH.new_zeros(encoded.rows, self.decoder.output_size) if self.input_feeding else None
+        return first_B, DecoderState(encoded.state, feed_BH)
+
+    def _step_function(self, encoded: EncodedSource) -> Any:
+        """(ids (R,), state) to logits (R, V), the next state and weights (R, S); without gradients, weights packed."""
+        recurrent, known = step_of(self.decoder), vocabulary_of(self.target_embedding)
+
+        def step(ids_R: Tensor, live: DecoderState) -> tuple[Tensor, DecoderState, Tensor | None]:
+            vector_RH, state, weights_RS = self._one(recurrent, ids_R, live, encoded)
+            logits_RV: Tensor = self.head.module(vector_RH)
+            if known is not None and logits_RV.shape[1] > known:
+                raise ArgumentError(
+                    f"EncoderDecoder: expected a target embedding of all {logits_RV.shape[1]} ids that the head gives, "
+                    f"got one of {known}; build both for one vocabulary"
+                )
+            return logits_RV, state, weights_RS
+
+        return step
+
+    def _one(
+        self, recurrent: Any, ids_R: Tensor, live: DecoderState, encoded: EncodedSource
+    ) -> tuple[Tensor, DecoderState, Tensor | None]:
+        """(2), (3) and (5) for one step: the attentional vector (R, H), the next state, the weights (R, S)."""
+        x_RE = self.target_embedding(ids_R)
+        if live.feed is not None:
+            x_RE = torch.cat([x_RE, live.feed], dim=1)
+        hidden_RH, state = recurrent(x_RE, live.state)
+        # The hypotheses of one source stand side by side: so many queries to one memory.
+        queries = ids_R.shape[0] // encoded.rows if encoded.rows else 1
+        hidden_QBH = hidden_RH.unflatten(0, (encoded.rows, queries)).transpose(0, 1)
+        vector_QBH, weights_QBS = self._attend(hidden_QBH, encoded.memory)
+        vector_RH = vector_QBH.transpose(0, 1).flatten(0, 1)
+        weights_RS = None if weights_QBS is None else weights_QBS.transpose(0, 1).flatten(0, 1)
+        return vector_RH, DecoderState(state, vector_RH if self.input_feeding else None), weights_RS
+
+    def _attend(self, hidden_TBH: Tensor, memory: AttentionMemory | None) -> tuple[Tensor, Tensor | None]:
+        """(3): the attentional vectors (T, B, H) and the weights (T, B, S)."""
+        if self.attention is None or self.combine is None or memory is None:
+            return hidden_TBH, None
+        context_TBK, weights_TBS = self.attention(hidden_TBH, memory)
+        return torch.tanh(self.combine(torch.cat([context_TBK, hidden_TBH], dim=2))), weights_TBS
+
+    def _step_by_step(
+        self, inputs_TB: Tensor, gold_TB: Tensor | None, encoded: EncodedSource, lengths_B: Tensor | None
+    ) -> Tensor:
+        """The logits (T, B, V), differentiable; where `gold_TB` is False, a step reads what the last found likeliest.
+
+        Without a choice to make, the head is left to the end, where it takes all steps at once.
+        """
+        ids_B, live = self._start(encoded, inputs_TB.device)
+        found: list[Tensor] = []
+        for t, target_B in enumerate(inputs_TB):
+            if t > 0:
+                ids_B = target_B if gold_TB is None else target_B.where(gold_TB[t], found[-1].argmax(1))
+            vector_BH, live, _ = self._one(self.decoder.step, ids_B, live, encoded)
+            found.append(vector_BH if gold_TB is None else self.head.module(vector_BH))
+        logits_TBV: Tensor = torch.stack(found) if gold_TB is not None else self.head(torch.stack(found), lengths_B)
+        if gold_TB is None or lengths_B is None:
+            return logits_TBV
+        past_TB = torch.arange(len(found), device=lengths_B.device).unsqueeze(1) >= lengths_B
+        return logits_TBV.masked_fill(past_TB.unsqueeze(2), 0.0)
+
+    def _read_target(self, target: Tensor, lengths: Any, B: int) -> tuple[Tensor, Tensor | None]:
+        """What the decoder reads, (T, B): bos, then the target without its last id; and the lengths."""
+        if target.dim() != 2 or target.shape[1] != B or target.shape[0] == 0:
+            raise ArgumentError(
+                f"EncoderDecoder: expected a target of shape (T, {B}) with T >= 1, got {tuple(target.shape)}; pass "
+                "ids, time first, the end token among them"
+            )
+        T = target.shape[0]
+        lengths_B = read_lengths("EncoderDecoder", lengths, T, B, target.device)
+        bos_1B = target.new_full((1, B), self.bos)
+        inputs_TB, valid_TB = torch.cat([bos_1B, target[:-1]]), None
+        if lengths_B is not None:
+            valid_TB = torch.arange(T, device=target.device).unsqueeze(1) < lengths_B
+        known = vocabulary_of(self.target_embedding) or sys.maxsize
+        inputs_TB = read_ids("EncoderDecoder", "target", inputs_TB, "TB", known, target.device, valid_TB)
+        return inputs_TB, lengths_B
+
+
+def _select(live: DecoderState, rows_R: Tensor) -> DecoderState:
+    """The state of these rows."""
+    feed = None if live.feed is None else live.feed.index_select(0, rows_R)
+    if isinstance(live.state, Tensor):
+        return DecoderState(live.state.index_select(1, rows_R), feed)
+    return DecoderState(LSTMState(*(s.index_select(1, rows_R) for s in live.state)), feed)

@@ -1,0 +1,107 @@
+"""From the outputs of all steps to one vector a row, under lengths.
+
+Axes in names: T time, B batch, F features, A attention units.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from throughtime.errors import ArgumentError
+from throughtime.nn.lengths import read_lengths
+
+
+class MeanPooling(nn.Module):
+    """The mean of the valid steps.
+
+    (1) y = (1/n) Σ_{t<n} h_t, and zeros for a row of length n = 0
+
+    **Shapes** hidden (T, B, F), lengths (B,) or None, output (B, F).
+    """
+
+    def forward(self, hidden: Tensor, lengths: Any = None) -> Tensor:
+        """The pooled vector of each row."""
+        valid_TB1 = _valid("MeanPooling", hidden, lengths)
+        total_BF = hidden.where(valid_TB1, 0.0).sum(0)
+        return total_BF / valid_TB1.sum(0).clamp_(min=1)
+
+
+class MaxPooling(nn.Module):
+    """The largest value of each feature over the valid steps.
+
+    (1) y_f = max_{t<n} h_tf, and zeros for a row of length n = 0
+
+    **Shapes** hidden (T, B, F), lengths (B,) or None, output (B, F).
+    """
+
+    def forward(self, hidden: Tensor, lengths: Any = None) -> Tensor:
+        """The pooled vector of each row."""
+        valid_TB1 = _valid("MaxPooling", hidden, lengths)
+        if hidden.shape[0] == 0:
+            return hidden.new_zeros(hidden.shape[1:])
+        largest_BF = hidden.where(valid_TB1, -torch.inf).amax(0)
+        return largest_BF.where(valid_TB1.any(0), 0.0)
+
+
+class AttentionPooling(nn.Module):
+    """A mean of the valid steps, weighted by how much each matters: a learnt query looks at all of them.
+
+    (1) e_t = v · tanh(W h_t + b)
+    (2) α = softmax of e over the valid steps
+    (3) y = Σ_t α_t h_t, and zeros, with zero weights, for a row of length 0
+
+    **Shapes** hidden (T, B, F), lengths (B,) or None, output (B, F), weights (T, B).
+
+    **Source** [Yang2016], whose u_w is v.
+
+    >>> pooling = AttentionPooling(6, 4)
+    >>> weights = pooling.weights(torch.randn(5, 2, 6), lengths=[5, 3])
+    >>> [round(w, 4) for w in weights.sum(0).tolist()], weights[3:, 1].tolist()
+    ([1.0, 1.0], [0.0, 0.0])
+    """
+
+    def __init__(
+        self,
+        features: int,
+        attention_size: int,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.project = nn.Linear(features, attention_size, device=device, dtype=dtype)
+        self.score = nn.Linear(attention_size, 1, bias=False, device=device, dtype=dtype)
+
+    def forward(self, hidden: Tensor, lengths: Any = None) -> Tensor:
+        """The pooled vector of each row."""
+        return self._pool(hidden, _valid("AttentionPooling", hidden, lengths))[0]
+
+    def weights(self, hidden: Tensor, lengths: Any = None) -> Tensor:
+        """The weights (2) of each step, (T, B): what the pooled vector is made of."""
+        return self._pool(hidden, _valid("AttentionPooling", hidden, lengths))[1].squeeze(2)
+
+    def _pool(self, hidden_TBF: Tensor, valid_TB1: Tensor) -> tuple[Tensor, Tensor]:
+        # Zeros before any product: NaN in the padding times a weight of zero would be NaN.
+        clean_TBF = hidden_TBF.where(valid_TB1, 0.0)
+        score_TB1 = self.score(torch.tanh(self.project(clean_TBF)))
+        # The finite lowest, not −inf: a softmax over −inf alone is NaN, and its gradient too.
+        lowest = torch.finfo(score_TB1.dtype).min
+        weight_TB1 = score_TB1.masked_fill(~valid_TB1, lowest).softmax(0).where(valid_TB1, 0.0)
+        return (weight_TB1 * clean_TBF).sum(0), weight_TB1
+
+
+def _valid(who: str, hidden: Tensor, lengths: Any) -> Tensor:
+    """Which steps are valid, (T, B, 1)."""
+    if hidden.dim() != 3:
+        raise ArgumentError(
+            f"{who}: expected hidden of shape (T, B, F), got {tuple(hidden.shape)}; pass a layer's output, time first"
+        )
+    T, B, _ = hidden.shape
+    lengths_B = read_lengths(who, lengths, T, B, hidden.device)
+    if lengths_B is None:
+        return torch.ones((T, B, 1), dtype=torch.bool, device=hidden.device)
+    return (torch.arange(T, device=hidden.device).unsqueeze(1) < lengths_B).unsqueeze(2)
+
+
+POOLINGS: dict[str, type[nn.Module]] = {"mean": MeanPooling, "max": MaxPooling}
+"""The poolings without parameters, by name."""
