@@ -60,8 +60,9 @@ class Case:
 
     Attributes:
         mode: train (forward and backward, every gradient), inference, ragged (train, lengths uniform in 0..T),
-            pair (train, against another cell of ours), step (one time step, state carried on), epoch (of the waves
-            task), pool (our threads beside torch's), memory (peak of one call), sgemm (one product, for the machine).
+            pair (train, against another cell of ours), bfloat16 (train, against our own float32), step (one time step,
+            state carried on), epoch (of the waves task), pool (our work beside torch's), memory (peak of one call),
+            sgemm (one product, for the machine).
         peers: libraries that run it, each in a process without us.
         base: in a pair, the other cell.
         examples: in an epoch, how many series.
@@ -150,6 +151,20 @@ def _pairs() -> Iterator[Case]:
             )
 
 
+def _bfloat16() -> Iterator[Case]:
+    for cell in ("rnn", "gru", "lstm"):
+        for shape in SHAPES[3:6]:
+            # 8 bits of significand over 50 to 100 steps; ADR 8 has the bound that the tests hold.
+            yield Case(
+                f"bfloat16 {cell} {label(*shape)}",
+                "bfloat16",
+                cell,
+                *shape,
+                targets=(Target("float32 / ours", at_least=1.5),),
+                tolerance=0.05,
+            )
+
+
 def _inference() -> Iterator[Case]:
     for cell in ("rnn", "gru", "lstm"):
         for shape in SHAPES:
@@ -230,5 +245,5 @@ def _pools() -> Iterator[Case]:
         yield Case(f"pool {cell} T50 B32 I1 H20", "pool", cell, 50, 32, 1, 20, peers=(), targets=targets, rounds=12)
 
 
-CASES = (*_train(), *_pairs(), *_inference(), *_ragged(), *_steps(), *_epochs(), *_pools(), *_memory())
+CASES = (*_train(), *_pairs(), *_bfloat16(), *_inference(), *_ragged(), *_steps(), *_epochs(), *_pools(), *_memory())
 """Every case, in the order in which they run."""

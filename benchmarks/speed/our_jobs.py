@@ -9,7 +9,7 @@ from benchmarks.speed import torch_jobs
 from benchmarks.speed.cases import Case
 from benchmarks.speed.job import Arrays, Job, Jobs, Unavailable
 from throughtime import __version__
-from throughtime.kernels import native
+from throughtime.kernels import native, openmp
 from throughtime.nn.layers import LAYERS
 
 NAP_SECONDS = 0.003
@@ -28,6 +28,11 @@ def jobs(case: Case, arrays: Arrays) -> Jobs:
         return {
             "ours": torch_jobs.training_job(layer(case, arrays), arrays),
             case.base: torch_jobs.training_job(base, arrays),
+        }
+    if case.mode == "bfloat16":
+        return {
+            "ours": torch_jobs.training_job(layer(case, arrays).to(torch.bfloat16), arrays),
+            "float32": torch_jobs.training_job(layer(case, arrays), arrays),
         }
     if case.mode == "inference":
         return {"ours": torch_jobs.inference_job(layer(case, arrays), arrays)}
@@ -66,7 +71,8 @@ def _ragged_jobs(case: Case, arrays: Arrays) -> Jobs:
 
 
 def _pool_jobs(case: Case, arrays: Arrays) -> Jobs:
-    """Our threads and torch's by turns, each alone, and what ours use of the processor once a call has ended."""
+    """Our work and torch's by turns, each alone, and what threads use of the processor once a call has ended: ours, and
+    torch's, which are lent to us, after a call of ours and after one of torch's."""
     ours = torch_jobs.training_job(layer(case, arrays), arrays)
     # 64 k elements: twice what torch needs to spread an elementwise operation over its threads.
     a = torch.rand(256, 256)
@@ -79,7 +85,18 @@ def _pool_jobs(case: Case, arrays: Arrays) -> Jobs:
         product()
 
     def after_a_call() -> float:
+        openmp.own_threads()
         ours.run()
+        used = _processor_time_of_a_nap()
+        openmp.borrow_threads()
+        return used
+
+    def after_a_borrowed_call() -> float:
+        ours.run()
+        return _processor_time_of_a_nap()
+
+    def after_a_product() -> float:
+        product()
         return _processor_time_of_a_nap()
 
     return {
@@ -87,6 +104,8 @@ def _pool_jobs(case: Case, arrays: Arrays) -> Jobs:
         "product": Job(product),
         "taking turns": Job(turns),
         "after a call": Job(after_a_call),
+        "after a borrowed call": Job(after_a_borrowed_call),
+        "after a product": Job(after_a_product),
         "nap": Job(_processor_time_of_a_nap),
     }
 

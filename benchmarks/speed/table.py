@@ -5,6 +5,7 @@ from typing import Any
 
 SHOWN = {
     "pair": ("ours / ",),
+    "bfloat16": ("float32 / ours",),
     "ragged": ("torch packed / ours", "ours / (", "sorted / ("),
     "step": ("ours, µs", " / ours"),
     "epoch": ("ours, s", "ours − constant, s", "torch / ours", "first in"),

@@ -29,7 +29,7 @@ def versions() -> dict[str, str]:
 
 def jobs(case: Case, arrays: Arrays) -> Jobs:
     """torch's answers to a case, by the name that the tables give them."""
-    if case.mode == "train" and case.cell in LAYERS:
+    if case.mode in ("train", "bfloat16") and case.cell in LAYERS:
         return {"torch": training_job(layer(case, arrays), arrays)}
     if case.cell in LOOPS and case.L != 1:
         raise Unavailable(f"the scripted loops have one layer, {case.name} has {case.L}")
@@ -65,9 +65,10 @@ def layer(case: Case, arrays: Arrays) -> nn.Module:
 
 
 def training_job(module: nn.Module, arrays: Arrays, **arguments: Any) -> Job:
-    """Forward and backward with the gradients of the input and of every parameter."""
-    x_TBI = torch.from_numpy(arrays["x"]).requires_grad_()
-    dy_TBH = torch.from_numpy(arrays["dy"])
+    """Forward and backward with the gradients of the input and of every parameter, in the module's dtype."""
+    dtype = next(module.parameters()).dtype
+    x_TBI = torch.from_numpy(arrays["x"]).to(dtype).requires_grad_()
+    dy_TBH = torch.from_numpy(arrays["dy"]).to(dtype)
     parameters = dict(module.named_parameters())
 
     def run() -> Tensor:
@@ -242,4 +243,4 @@ def _ignore(_: object) -> None:
 
 
 def _numpy(tensors: dict[str, Tensor]) -> dict[str, Any]:
-    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+    return {name: tensor.detach().float().numpy() for name, tensor in tensors.items()}

@@ -104,13 +104,15 @@ def figures(
     base = ours["ours"]
     middle = {name: summary(rounds)["median"] for name, rounds in ours.items()}
     found = {f"{name} / ours": ratio(rounds, base) for name, rounds in peers.items()}
-    if case.mode in ("train", "pair"):
+    if case.mode in ("train", "pair", "bfloat16"):
         rate = case.training_flops / middle["ours"] / 1e9
         found["GFLOP/s"] = {"value": rate}
         if np.isfinite(peak_gflops):
             found["share of peak"] = {"value": rate / peak_gflops}
     if case.mode == "pair":
         found[f"ours / {case.base}"] = ratio(base, ours[case.base])
+    if case.mode == "bfloat16":
+        found["float32 / ours"] = ratio(ours["float32"], base)
     if case.mode == "ragged":
         found["valid"] = {"value": valid}
         for name in ("ours", "sorted"):
@@ -125,7 +127,9 @@ def figures(
     if case.mode == "pool":
         apart = middle["ours"] + middle["product"]
         found["taking turns / (ours + product)"] = {"value": middle["taking turns"] / apart}
-        found["processor time after a call, µs"] = {"value": 1e6 * (middle["after a call"] - middle["nap"])}
+        for name in ("call", "borrowed call", "product"):
+            used = 1e6 * (middle[f"after a {name}"] - middle["nap"])
+            found[f"processor time after a {name}, µs"] = {"value": used}
     return found
 
 

@@ -17,7 +17,9 @@ def test_each_layer_meets_torch_at_each_shape():
     assert all("torch / ours" in {t.figure for t in case.targets} for case in CASES if case.mode == "train")
 
 
-@pytest.mark.parametrize("mode", ["train", "pair", "inference", "ragged", "step", "epoch", "pool", "memory"])
+@pytest.mark.parametrize(
+    "mode", ["train", "pair", "bfloat16", "inference", "ragged", "step", "epoch", "pool", "memory"]
+)
 def test_every_mode_has_targets(mode: str):
     cases = [case for case in CASES if case.mode == mode]
     assert cases
