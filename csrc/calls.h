@@ -37,6 +37,17 @@ inline constexpr int cell_count = 7;
 // The saved activations of a step hold whole blocks of this many units, for every instruction set and dtype.
 inline constexpr Index saved_unit_multiple = 16;
 
+// Zoneout: a unit's new value is replaced by its old one, at random with these probabilities (training), or the two are
+// blended in their proportion (evaluation). The masks are a function of seed, stream, row, unit and step0 + time.
+enum class ZoneoutMode : int { off, random, expected };
+struct Zoneout {
+    ZoneoutMode mode;
+    double h, c;
+    uint64_t seed;
+    int64_t stream;  // layer and direction
+    int64_t step0;   // the time of the first step, where a sequence comes in chunks
+};
+
 template <class T>
 struct Inputs {
     Index T_, B, I, H;
@@ -54,6 +65,8 @@ struct Inputs {
     Index reset_t, reset_b;
     bool reverse;
     int threads;
+    const Real<T>* h_mask;  // h_mask: [B,H] what the h that enters a product is multiplied by, or null for ones
+    Zoneout zoneout;
 };
 
 template <class T>
@@ -62,7 +75,7 @@ struct ForwardCall : Inputs<T> {
     Index y_t, y_b;
     T* h_n;           // h_n: [B,H] state after the last valid step
     T* c_n;           // c_n: [B,H]; null for cells without a cell state
-    Saved<T>* saved;  // saved: saved_elements() values for the backward pass, or null
+    Saved<T>* saved;  // saved: [T,B,saved_width()] values for the backward pass, or null
     T* c_seq;         // c_seq: [T,B,H] contiguous, c after every step, zero past a length; or null
 };
 
@@ -114,13 +127,14 @@ template <class T>
 struct StepCall {
     PackedWeights<T> packed;
     Index I, H, B;
-    const T* x;            // x: [B,I] contiguous
-    const T* h;            // h: [B,H]
-    const T* c;            // c: [B,H]; null for cells without a cell state
-    const uint8_t* reset;  // reset: [B], non-zero = start from zeros; or null
-    T* h_out;              // h_out: [B,H] may be h
-    T* c_out;              // c_out: [B,H] may be c
-    void* scratch;         // scratch: step_scratch bytes at a 64-byte boundary
+    const T* x;             // x: [B,I] contiguous
+    const T* h;             // h: [B,H]
+    const T* c;             // c: [B,H]; null for cells without a cell state
+    const uint8_t* reset;   // reset: [B], non-zero = start from zeros; or null
+    T* h_out;               // h_out: [B,H] may be h
+    T* c_out;               // c_out: [B,H] may be c
+    void* scratch;          // scratch: step_scratch bytes at a 64-byte boundary
+    double keep_h, keep_c;  // the share of the old state in the new one: zoneout in evaluation
 };
 
 // The kernels of one instruction set, by CellId.

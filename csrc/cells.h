@@ -43,7 +43,7 @@ struct CellBase {
     static constexpr bool has_cell = false;      // carries c beside h
     static constexpr bool wants_h_prev = false;  // its pointwise part reads the previous h
     static constexpr int peepholes = 0;          // weight_ch vectors
-    static constexpr bool saves = true;          // keeps its slots for the backward pass; else h is enough
+    static constexpr bool saves = true;  // keeps its slots for the backward pass; else the cell's own h is enough
     static constexpr bool two_products = false;  // the second product's factor comes out of the first
     static constexpr bool direct = false;        // gives dh_direct
 };
@@ -209,6 +209,12 @@ struct LstmCell : CellBase {
         if constexpr (peephole == Peephole::previous_cell) d.dc = fma(p[p_o], da[o], d.dc);
     }
 
+    // The cell's own new c, from what the forward pass saved.
+    template <class T>
+    THROUGHTIME_INLINE static Vec<T> new_c(const Vec<T>* a, Vec<T> c_prev) {
+        return fma(a[f], c_prev, a[i] * a[g]);
+    }
+
     // The gradient of weight_ch's three vectors in one step.
     template <class T>
     THROUGHTIME_INLINE static void peephole_gradient(const Vec<T>* da, Vec<T> c_prev, Vec<T> c, Vec<T>* dp) {
@@ -226,8 +232,5 @@ template <class Cell>
 inline constexpr int slot_count = sizeof(Cell::slots) / sizeof(Slot);
 template <class Cell>
 inline constexpr int h_product_count = sizeof(Cell::h_products) / sizeof(Product);
-// Values of a unit that the forward pass keeps for the backward pass.
-template <class Cell>
-inline constexpr int saved_slots = Cell::saves ? slot_count<Cell> : 0;
 
 }  // namespace throughtime::THROUGHTIME_ISA

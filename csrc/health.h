@@ -50,9 +50,18 @@ struct HealthNotes {
         }
     }
 
+    // The gate gradients of a pair, unit vector v's at da + v * stride.
     template <class F>
-    void gradients(Index t, Index b, Index v, Index used, const F* da) const {
-        if (health.first_bad == nullptr) return;
+    void gradients(Index t, Index b, Index V, const F* da, Index stride) const {
+        for (Index v = 0; health.first_bad != nullptr && v < V; ++v) {
+            const Index left = H - v * lanes<T>;
+            gradients_of_vector(t, b, v, left < lanes<T> ? left : lanes<T>, da + v * stride);
+        }
+    }
+
+private:
+    template <class F>
+    void gradients_of_vector(Index t, Index b, Index v, Index used, const F* da) const {
         for (int s = 0; s < slot_count<Cell>; ++s) {
             const int gate = Cell::slots[s].ih;
             for (Index lane = 0; gate >= 0 && lane < used; ++lane) {
@@ -64,7 +73,6 @@ struct HealthNotes {
         }
     }
 
-private:
     static double square(Vec<T> x, Index used) {
         double sum = 0;
         for (Index lane = 0; lane < used; ++lane) sum += double(x[lane]) * double(x[lane]);

@@ -6,9 +6,9 @@
 
 #include "arena.h"
 #include "health.h"
+#include "pairs.h"
 #include "pool.h"
 #include "products.h"
-#include "rows.h"
 #include "weight_gradient.h"
 
 namespace throughtime::THROUGHTIME_ISA {
@@ -42,21 +42,12 @@ private:
     static constexpr int slots = slot_count<Cell>;
     static constexpr int transposed_units = 4;  // output vectors of dgates W at a time: 4 accumulators a row
     static constexpr Product x_product = Cell::x_product;
-    static constexpr Product product0 = Cell::h_products[0];
-    static constexpr Product product1 = Cell::h_products[h_product_count<Cell> - 1];
+    static constexpr Product product0 = Cell::h_products[0], product1 = Cell::h_products[h_product_count<Cell> - 1];
 
     using GradientX = WeightGradient<T, slots, x_product.first, x_product.count, x_product.units>;
     using Gradient0 = WeightGradient<T, slots, product0.first, product0.count, product0.units>;
     using Gradient1 = WeightGradient<T, slots, product1.first, product1.count, product1.units>;
 
-    // What one (step, row) pair reads and writes; null pointers stand for zeros, or for "not wanted".
-    struct Pair {
-        const T *x, *h_prev, *c_prev, *h, *c, *dy, *dc_seq;
-        const Saved<T>* saved;
-        T* dx;
-        Index position, time, state;  // state: offset of the row in dh_ and dc_
-        bool border;
-    };
     struct Member {
         Index* offset;                 // offset: [capacity] of the chunk's steps
         const F** rows;                // rows: [capacity] left rows of a product
@@ -70,6 +61,7 @@ private:
     const Schedule& schedule_;
     const Division& division_;
     const Rows<T> rows_;
+    const Zones<T> zones_;
     const HealthNotes<Cell, R> notes_;
     const Index H_, I_, V_, width_;
     const bool wants_ih_, wants_hh_, wants_sums_;  // dW_ih, dW_hh, and any of the bias and peephole gradients
@@ -78,7 +70,8 @@ private:
     Term<F>* transposed_hh_[2];
     R* peephole_;
     R *dh_, *dc_, *drh_;  // [B, width] by position
-    Pair* pairs_;         // pairs_: [capacity] all of a chunk's, at offset[s] + position; each listed by one member
+    Pair<T>* pairs_;      // pairs_: [capacity] all of a chunk's, at offset[s] + position; each listed by one member
+    T* seen_;             // [capacity, width] h_prev of a chunk's pairs as products saw it, where there is a mask
     T* rh_;               // [capacity, width] r h of a chunk's pairs, for cells with two products
     Dgates<F> dgates_;
     Dgates<Term<F>> terms_;  // dgates as the weight gradients read them: the same memory, but for terms of two
@@ -89,7 +82,7 @@ private:
     Member* member_;
 
     SequenceBackward(const BackwardCall<T>& call, const Schedule& schedule, const Division& division, Arena& arena)
-        : call_(call), schedule_(schedule), division_(division), rows_{call, schedule},
+        : call_(call), schedule_(schedule), division_(division), rows_{call, schedule}, zones_(call, arena),
           notes_{call.health, call.T_, call.B, call.H}, H_(call.H), I_(call.I), V_(vectors<T>(call.H)), width_(V_ * W),
           wants_ih_(call.dweight_ih != nullptr), wants_hh_(call.dweight_hh != nullptr),
           wants_sums_(call.dbias_ih != nullptr || call.dbias_hh != nullptr || call.dweight_ch != nullptr) {
@@ -105,7 +98,8 @@ private:
         }
         peephole_ = arena.get<R>(Cell::peepholes > 0 ? width_ * 3 : 0);
         for (R** state : {&dh_, &dc_, &drh_}) *state = arena.get<R>(call.B * width_);
-        pairs_ = arena.get<Pair>(capacity_);
+        pairs_ = arena.get<Pair<T>>(capacity_);
+        seen_ = arena.get<T>(call.h_mask != nullptr ? capacity_ * width_ : 0);
         rh_ = arena.get<T>(Cell::two_products ? capacity_ * width_ : 0);
         // One vector more a unit vector: power-of-two strides would crowd a few cache sets.
         dgates_ = {nullptr, (capacity_ * slots + 1) * W};
@@ -224,61 +218,33 @@ private:
                 store(dc_ + state, call_.dc_n != nullptr ? load_first(call_.dc_n + at, left) : Vec<T>{});
             }
             for (Index t = schedule_.length[p]; call_.dx != nullptr && share.v0 == 0 && t < call_.T_; ++t) {
-                T* dx = call_.dx + t * call_.dx_t + b * call_.dx_b;
-                for (Index k = 0; k < I_; ++k) dx[k] = T{0};
+                std::memset(call_.dx + t * call_.dx_t + b * call_.dx_b, 0, static_cast<std::size_t>(I_) * sizeof(T));
             }
         }
     }
 
     // Rows are listed by the member that has them; where all members have all rows, each lists a part of them.
     void list_pairs(Index first, Index end, const Share& share, const Member& mine, int m, int members) {
+        const Pairs<Cell, T> lister{call_, schedule_, rows_, zones_, H_, V_};
         Index at = 0;
         for (Index s = first; s < end; ++s) {
             const Index alive = rows_.alive(share, s);
             const Index i0 = division_.by_units ? alive * m / members : 0;
             const Index i1 = division_.by_units ? alive * (m + 1) / members : alive;
             mine.offset[s - first] = at;
-            for (Index i = i0; i < i1; ++i) list_pair(s, share.positions[i], pairs_[at + share.positions[i]]);
+            for (Index i = i0; i < i1; ++i) lister.list(s, share.positions[i], pairs_[at + share.positions[i]]);
             at += schedule_.active[s];
         }
     }
 
-    // Written field by field: a struct built on the stack and copied by the vector would wait for its own stores.
-    void list_pair(Index s, Index p, Pair& it) const {
-        const Index b = schedule_.row[p], t = rows_.time(s, p), B = call_.B;
-        const bool border = rows_.border(s, p), first = s == 0;
-        const Index t_prev = first ? 0 : rows_.time(s - 1, p);
-        it.position = p;
-        it.time = t;
-        it.state = p * width_;
-        it.border = border;
-        it.x = call_.x + t * call_.x_t + b * call_.x_b;
-        it.h = call_.y + t * call_.y_t + b * call_.y_b;
-        const T* const h_start = call_.h0 != nullptr ? call_.h0 + b * H_ : nullptr;
-        it.h_prev = border ? nullptr : first ? h_start : call_.y + t_prev * call_.y_t + b * call_.y_b;
-        if constexpr (Cell::has_cell) {
-            const T* const c_start = call_.c0 != nullptr ? call_.c0 + b * H_ : nullptr;
-            it.c = call_.c_seq + (t * B + b) * H_;
-            it.c_prev = border ? nullptr : first ? c_start : call_.c_seq + (t_prev * B + b) * H_;
-        } else {
-            it.c = it.c_prev = nullptr;
-        }
-        it.dy = call_.dy != nullptr ? call_.dy + t * call_.dy_t + b * call_.dy_b : nullptr;
-        it.dc_seq = call_.dc_seq != nullptr ? call_.dc_seq + (t * B + b) * H_ : nullptr;
-        it.saved = Cell::saves ? call_.saved + (s * V_ * B + p) * slots * W : nullptr;
-        it.dx = call_.dx != nullptr ? call_.dx + t * call_.dx_t + b * call_.dx_b : nullptr;
-    }
-
-    THROUGHTIME_INLINE static Vec<T> load_or_zero(const T* p, Index v, Index left) {
-        return p != nullptr ? load_first(p + v * W, left) : Vec<T>{};
-    }
-
     void step(Index s, Index alive, const Share& share, const Member& mine, Index offset, Team& team) {
         for (Index v = share.v0; v < share.v1; ++v) {
-            if (wants_health(call_.health)) {
-                pointwise<true>(v, alive, share, offset);
+            if (zones_.on()) {
+                wants_health(call_.health) ? pointwise<true, true>(v, alive, share, offset)
+                                           : pointwise<false, true>(v, alive, share, offset);
             } else {
-                pointwise<false>(v, alive, share, offset);
+                wants_health(call_.health) ? pointwise<true, false>(v, alive, share, offset)
+                                           : pointwise<false, false>(v, alive, share, offset);
             }
         }
         if constexpr (Cell::two_products) {
@@ -289,35 +255,33 @@ private:
         if (wants_health(call_.health)) {
             for (Index i = 0; i < alive; ++i) {
                 const Index at = offset + share.positions[i];
-                const Pair& pair = pairs_[at];
-                for (Index v = 0; v < V_; ++v) {
-                    notes_.gradients(pair.time, schedule_.row[pair.position], v, used_lanes<T>(v, H_),
-                                     dgates_.data + v * dgates_.vector_stride + at * slots * W);
-                }
+                const Pair<T>& pair = pairs_[at];
+                notes_.gradients(pair.time, schedule_.row[pair.position], V_, dgates_.data + at * slots * W,
+                                 dgates_.vector_stride);
             }
         }
         if (division_.by_units) team.barrier();
         if (s > 0 || call_.dh0 != nullptr) {
             // What is carried on is what a caller is given, as in the forward pass: hence the rounding.
-            multiply_transposed<0, T>(alive, share, mine, offset, dh_, Cell::direct);
+            multiply_transposed<0, T>(alive, share, mine, offset, dh_, Cell::direct || zones_.on());
             for (Index i = 0; call_.reset != nullptr && i < alive; ++i) {
-                const Pair& pair = pairs_[offset + share.positions[i]];
+                const Pair<T>& pair = pairs_[offset + share.positions[i]];
                 if (!pair.border) continue;
                 for (Index v = share.v0; v < share.v1; ++v) store(dh_ + pair.state + v * W, Vec<T>{});
             }
         }
     }
 
-    template <bool health>
+    template <bool health, bool zoned>
     void pointwise(Index v, Index alive, const Share& share, Index offset) {
         const Index left = H_ - v * W;
         const auto p = peepholes_of<Cell>(static_cast<const R*>(peephole_), v);
         for (Index i = 0; i < alive; ++i) {
             const Index at = offset + share.positions[i];
-            const Pair& pair = pairs_[at];
+            const Pair<T>& pair = pairs_[at];
             const Index state = pair.state + v * W;
             Vectors<R, slots> a, da{};
-            if constexpr (Cell::saves) {
+            if constexpr (Cell::saves || zoned) {
                 a = Vectors<R, slots>::from(pair.saved + v * call_.B * slots * W);
             } else {
                 a.v[0] = load_first(pair.h + v * W, left);
@@ -325,18 +289,37 @@ private:
             StepGradient<R> d{};
             d.dh = load(static_cast<const R*>(dh_ + state)) + load_or_zero(pair.dy, v, left);
             Vec<T> h_prev = {}, c_prev = {}, c = {};
-            if constexpr (Cell::wants_h_prev) h_prev = load_or_zero(pair.h_prev, v, left);
+            if (Cell::wants_h_prev || pair.mask != nullptr) h_prev = load_or_zero(pair.h_prev, v, left);
             if constexpr (Cell::has_cell) {
                 d.dc = load(static_cast<const R*>(dc_ + state)) + load_or_zero(pair.dc_seq, v, left);
                 c_prev = load_or_zero(pair.c_prev, v, left);
                 c = load_first(pair.c + v * W, left);
             }
-            Cell::template backward<R>(a.v, h_prev, c_prev, c, p.v, d, da.v);
+            if constexpr (zoned) {
+                const Vec<T> dh = d.dh, dc = d.dc;
+                const Vec<T> dh_kept = pair.zone_h.split(v, d.dh);
+                Vec<T> dc_kept = {};
+                if constexpr (Cell::has_cell) {
+                    dc_kept = pair.zone_c.split(v, d.dc);
+                    c = Cell::template new_c<R>(a.v, c_prev);
+                }
+                Cell::template backward<R>(a.v, h_prev, c_prev, c, p.v, d, da.v);
+                d.dh_direct += dh_kept;
+                d.dc += dc_kept;
+                d.dh = dh;
+                d.dc_whole = dc;
+            } else {
+                Cell::template backward<R>(a.v, h_prev, c_prev, c, p.v, d, da.v);
+            }
             if constexpr (health) {
                 notes_.values(pair.time, schedule_.row[pair.position], v, used_lanes<T>(v, H_), a.v, c, d);
             }
             if constexpr (Cell::has_cell) store(dc_ + state, pair.border ? Vec<T>{} : rounded<T>(d.dc));
-            if constexpr (Cell::direct) store(dh_ + state, d.dh_direct);
+            if constexpr (Cell::direct || zoned) store(dh_ + state, d.dh_direct);
+            if (pair.mask != nullptr) {
+                h_prev = rounded<T>(h_prev * load_first(pair.mask + v * W, left));
+                store(seen_ + at * width_ + v * W, h_prev);
+            }
             if constexpr (Cell::two_products) store(rh_ + at * width_ + v * W, a.v[0] * h_prev);
             da.to(dgates_.data + v * dgates_.vector_stride + at * slots * W);
         }
@@ -347,12 +330,18 @@ private:
         const Index left = H_ - v * W;
         for (Index i = 0; i < alive; ++i) {
             const Index at = offset + share.positions[i];
-            const Pair& pair = pairs_[at];
+            const Pair<T>& pair = pairs_[at];
             const Index state = pair.state + v * W;
             Vec<T> direct = load(static_cast<const R*>(dh_ + state)), da;
-            Cell::template backward_second<R>(load(pair.saved + v * call_.B * slots * W),
-                                              load_or_zero(pair.h_prev, v, left),
-                                              load(static_cast<const R*>(drh_ + state)), direct, da);
+            const Vec<T> r = load(pair.saved + v * call_.B * slots * W),
+                         drh = load(static_cast<const R*>(drh_ + state));
+            if (pair.mask == nullptr) {
+                Cell::template backward_second<R>(r, load_or_zero(pair.h_prev, v, left), drh, direct, da);
+            } else {
+                Vec<T> seen = {};
+                Cell::template backward_second<R>(r, load<T>(seen_ + at * width_ + v * W), drh, seen, da);
+                direct = fma(load_first(pair.mask + v * W, left), seen, direct);
+            }
             store(dh_ + state, direct);
             store(dgates_.data + v * dgates_.vector_stride + at * slots * W, da);
         }
@@ -367,6 +356,8 @@ private:
             mine.rows[i] = dgates_.data + ((offset + share.positions[i]) * slots + product.first) * W;
         }
         const Index K = gate_terms(product.count);
+        // The mask stood between the state and this product.
+        const bool masked = P == 0 && call_.h_mask != nullptr, start = add && !masked;
         by_units<transposed_units>(share.v0, share.v1, [&](auto units, Index v) {
             constexpr int U = decltype(units)::value;
             const Right<F> right{transposed_hh_[P] + v * K * W, W, K * W};
@@ -376,15 +367,21 @@ private:
                 // Positions of a share need not be neighbours: their distance is the same within a tile only if they
                 // are, so sums go by way of the scratch.
                 R* sums_at = mine.tile;
-                for (Index i = begin; add && i < end; ++i) {
+                for (Index i = begin; start && i < end; ++i) {
                     std::memcpy(sums_at + (i - begin) * U * W, out + share.positions[i] * width_ + v * W,
                                 U * W * sizeof(R));
                 }
-                const Sums<R> sums{add ? sums_at : nullptr, U * W, W, sums_at, U * W, W};
+                const Sums<R> sums{start ? sums_at : nullptr, U * W, W, sums_at, U * W, W};
                 multiply_rows_of<F, 1, U, tile_rows(U)>(static_cast<int>(end - begin), mine.rows + begin, span, right,
                                                         sums);
                 for (Index i = begin; i < end; ++i) {
                     Vectors<R, U> sum = Vectors<R, U>::from(sums_at + (i - begin) * U * W);
+                    for (int u = 0; masked && u < U; ++u) {
+                        const Index p = share.positions[i], at = (v + u) * W;
+                        const Vec<T> mask = load_first(call_.h_mask + schedule_.row[p] * H_ + at, H_ - at);
+                        const Vec<T> direct = load(static_cast<const R*>(out + p * width_ + at));
+                        sum.v[u] = fma(mask, sum.v[u], add ? direct : Vec<T>{});
+                    }
                     for (int u = 0; u < U; ++u) sum.v[u] = rounded<To>(sum.v[u]);
                     sum.to(out + share.positions[i] * width_ + v * W);
                 }
@@ -435,7 +432,9 @@ private:
         if (wants_ih_)
             gradient_x_.add(terms_, count, mine.x0, mine.x1, mine.columns, [&](Index i) { return pairs_[i].x; });
         if (wants_hh_) {
-            gradient_0_.add(terms_, count, mine.a0, mine.a1, mine.columns, [&](Index i) { return pairs_[i].h_prev; });
+            gradient_0_.add(terms_, count, mine.a0, mine.a1, mine.columns, [&](Index i) {
+                return call_.h_mask != nullptr ? static_cast<const T*>(seen_ + i * width_) : pairs_[i].h_prev;
+            });
             if constexpr (Cell::two_products) {
                 gradient_1_.add(terms_, count, mine.b0, mine.b1, mine.columns,
                                 [&](Index i) { return static_cast<const T*>(rh_ + i * width_); });
@@ -454,8 +453,9 @@ private:
             const auto da = Vectors<R, slots>::from(at);
             for (int s = 0; s < slots; ++s) sum.v[s] += da.v[s];
             if constexpr (Cell::peepholes > 0) {
-                Cell::template peephole_gradient<R>(da.v, load_or_zero(pairs_[i].c_prev, v, left),
-                                                    load_first(pairs_[i].c + v * W, left), peephole_sum.v);
+                const Vec<T> c_prev = load_or_zero(pairs_[i].c_prev, v, left);
+                const Vec<T> c = new_c_of<Cell>(pairs_[i], v, call_.B, left, c_prev, zones_.on());
+                Cell::template peephole_gradient<R>(da.v, c_prev, c, peephole_sum.v);
             }
         }
         auto total = Vectors<R, slots>::from(slot_sums_ + v * slots * W);

@@ -8,6 +8,7 @@
 #include "pool.h"
 #include "products.h"
 #include "rows.h"
+#include "zoneout.h"
 
 namespace throughtime::THROUGHTIME_ISA {
 
@@ -42,11 +43,13 @@ private:
     const Schedule& schedule_;
     const Division& division_;
     const Rows<T> rows_;
+    const Zones<T> zones_;
     const Index H_, V_, width_;  // hidden units, their vectors, and the row length of the state buffers
     PackedWeights<T> packed_;
-    F* h_[2];  // h_[s % 2]: [B, width] by position, the state before step s
-    R* c_;     // c_: [B, width]
-    F* rh_;    // rh_: [B, width] r h, for cells with two products
+    F* h_[2];     // h_[s % 2]: [B, width] by position, the state before step s
+    F* seen_[2];  // seen_: what the products see of it: the same memory, but where there is a mask
+    R* c_;        // c_: [B, width]
+    F* rh_;       // rh_: [B, width] r h, for cells with two products
 
     struct RowStep {
         T* y;
@@ -55,6 +58,8 @@ private:
         T *h_n, *c_n;     // null: not the row's last step
         Index state;      // offset of the row in the state buffers
         bool clear;       // the state is replaced by zeros after this step
+        const R* mask;    // mask: [H] of the row, or null
+        Zone<R> zone_h, zone_c;
     };
     struct Member {
         R* block;             // block: [v1-v0, capacity, slots, lane] pre-activations of a chunk
@@ -68,10 +73,11 @@ private:
     Member* member_;
 
     SequenceForward(const ForwardCall<T>& call, const Schedule& schedule, const Division& division, Arena& arena)
-        : call_(call), schedule_(schedule), division_(division), rows_{call, schedule}, H_(call.H),
+        : call_(call), schedule_(schedule), division_(division), rows_{call, schedule}, zones_(call, arena), H_(call.H),
           V_(vectors<T>(call.H)), width_(V_ * W) {
         packed_ = allocate_packed<Cell, T>(call.I, H_, arena);
         for (F*& h : h_) h = arena.get<F>(call.B * width_);
+        for (int k = 0; k < 2; ++k) seen_[k] = call.h_mask != nullptr ? arena.get<F>(call.B * width_) : h_[k];
         c_ = Cell::has_cell ? arena.get<R>(call.B * width_) : nullptr;
         rh_ = Cell::two_products ? arena.get<F>(call.B * width_) : nullptr;
         member_ = arena.get<Member>(division.members);
@@ -91,7 +97,7 @@ private:
             for (int k = 0; k < 2; ++k) mine.h_rows[k] = arena.get<const F*>(share.count);
             for (Index i = 0; i < share.count; ++i) {
                 const Index state = share.positions[i] * width_;
-                for (int k = 0; k < 2; ++k) mine.h_rows[k][i] = h_[k] + state;
+                for (int k = 0; k < 2; ++k) mine.h_rows[k][i] = seen_[k] + state;
                 mine.rh_rows[i] = rh_ + (Cell::two_products ? state : 0);
                 mine.row[i].state = state;
             }
@@ -134,7 +140,7 @@ private:
             for (Index v = share.v0; v < share.v1; ++v) {
                 const Index left = H_ - v * W, at = b * H_ + v * W;
                 const Vec<T> h = call_.h0 != nullptr ? load_first(call_.h0 + at, left) : Vec<T>{};
-                store(h_[0] + p * width_ + v * W, clear ? Vec<T>{} : h);
+                carry(0, clear ? Vec<T>{} : h, p * width_ + v * W, mask_of(b), v);
                 if (length == 0) store_first(call_.h_n + at, h, left);
                 if constexpr (Cell::has_cell) {
                     const Vec<T> c = call_.c0 != nullptr ? load_first(call_.c0 + at, left) : Vec<T>{};
@@ -151,6 +157,14 @@ private:
         }
     }
 
+    const R* mask_of(Index b) const { return call_.h_mask != nullptr ? call_.h_mask + b * H_ : nullptr; }
+
+    // Writes one vector of the state before a step of parity k, and what the products see of it.
+    THROUGHTIME_INLINE void carry(Index k, Vec<T> h, Index state, const R* mask, Index v) {
+        store(h_[k] + state, h);
+        if (mask != nullptr) store(seen_[k] + state, rounded<T>(h * load_first(mask + v * W, H_ - v * W)));
+    }
+
     void step(Index s, Index alive, const Share& share, const Member& mine, SlotBlock<R> block, Team& team) {
         for (Index i = 0; i < alive; ++i) {
             const Index p = share.positions[i], b = schedule_.row[p], t = rows_.time(s, p);
@@ -162,6 +176,11 @@ private:
             row.h_n = last ? call_.h_n + b * H_ : nullptr;
             row.c_n = last ? call_.c_n + b * H_ : nullptr;
             row.clear = !last && rows_.border(s + 1, p);
+            row.mask = mask_of(b);
+            if (zones_.on()) {
+                row.zone_h = zones_.of_h(b, t);
+                if constexpr (Cell::has_cell) row.zone_c = zones_.of_c(b, t);
+            }
         }
         const F* const* h_rows = mine.h_rows[s % 2];
         if constexpr (Cell::two_products) {
@@ -189,7 +208,7 @@ private:
             const Index state = mine.row[i].state + v * W;
             auto a = Vectors<R, slots>::from(at);
             Vec<T> rh;
-            Cell::template forward_first<R>(a.v, load<F>(h_[s % 2] + state), rh);
+            Cell::template forward_first<R>(a.v, load<F>(seen_[s % 2] + state), rh);
             a.to(at);
             store(rh_ + state, rounded<T>(rh));
         }
@@ -197,9 +216,17 @@ private:
 
     // The pointwise part of rows begin..end-1 in unit vector v.
     void last_part(Index s, Index v, Index begin, Index end, const Member& mine, SlotBlock<R> block) {
+        if (zones_.on()) {
+            last_part_of<true>(s, v, begin, end, mine, block);
+        } else {
+            last_part_of<false>(s, v, begin, end, mine, block);
+        }
+    }
+
+    template <bool zoned>
+    void last_part_of(Index s, Index v, Index begin, Index end, const Member& mine, SlotBlock<R> block) {
         const Index left = H_ - v * W;
         const auto p = peepholes_of<Cell>(static_cast<const R*>(packed_.peephole), v);
-        F* const h_next = h_[(s + 1) % 2];
         const F* const h_now = h_[s % 2];
         const R* at = block.data + (v - block.first_vector) * block.vector_stride + begin * slots * W;
         for (Index i = begin; i < end; ++i, at += slots * W) {
@@ -207,14 +234,19 @@ private:
             const Index state = row.state + v * W;
             auto a = Vectors<R, slots>::from(at);
             Vec<T> h_prev = {}, c = {}, h;
-            if constexpr (Cell::wants_h_prev) h_prev = load(h_now + state);
+            if constexpr (Cell::wants_h_prev || zoned) h_prev = load(h_now + state);
             if constexpr (Cell::has_cell) c = load(static_cast<const R*>(c_ + state));
+            [[maybe_unused]] const Vec<T> c_prev = c;
             Cell::template forward<R>(a.v, h_prev, c, h, p.v);
+            if constexpr (zoned) {
+                h = row.zone_h.blend(v, h_prev, h);
+                if constexpr (Cell::has_cell) c = row.zone_c.blend(v, c_prev, c);
+            }
             // What is carried on is what a caller is given: chunks have the bits of the whole.
             h = rounded<T>(h);
             c = rounded<T>(c);
             store_first(row.y + v * W, h, left);
-            if constexpr (Cell::saves) {
+            if constexpr (Cell::saves || zoned) {
                 if (row.saved != nullptr) a.to(row.saved + v * call_.B * slots * W);
             }
             if constexpr (Cell::has_cell) {
@@ -228,7 +260,7 @@ private:
                 h = Vec<T>{};
                 c = Vec<T>{};
             }
-            store(h_next + state, h);
+            carry((s + 1) % 2, h, state, row.mask, v);
             if constexpr (Cell::has_cell) store(c_ + state, c);
         }
     }

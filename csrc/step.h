@@ -3,6 +3,7 @@
 
 #include "arena.h"
 #include "products.h"
+#include "zoneout.h"
 
 namespace throughtime::THROUGHTIME_ISA {
 
@@ -49,6 +50,7 @@ void step(const StepCall<T>& call) {
     constexpr Index slots = slot_count<Cell>;
     const Index B = call.B, H = call.H, V = vectors<T>(H), width = V * W;
     using R = Real<T>;
+    const Zone<R> zone_h{{0, 0}, 0, static_cast<R>(call.keep_h)}, zone_c{{0, 0}, 0, static_cast<R>(call.keep_c)};
     const StepScratch<Cell, T> scratch(call.scratch, B, call.I, H);
     for (Index i = 0; i < width; ++i) scratch.zeros[i] = {};
     for (Index b = 0; b < B; ++b) {
@@ -87,9 +89,12 @@ void step(const StepCall<T>& call) {
             const bool fresh = scratch.h_rows[b] == scratch.zeros;
             const Index at = b * H + v * W;
             Vec<T> h_prev = {}, c = {}, h;
-            if constexpr (Cell::wants_h_prev) h_prev = load_first(scratch.h_rows[b] + v * W, left);
+            if (Cell::wants_h_prev || call.keep_h > 0) h_prev = load_first(scratch.h_rows[b] + v * W, left);
             if constexpr (Cell::has_cell) c = fresh ? Vec<T>{} : load_first(call.c + at, left);
+            const Vec<T> c_prev = c;
             Cell::template forward<R>(a.v, h_prev, c, h, p.v);
+            h = zone_h.blend(v, h_prev, h);
+            c = zone_c.blend(v, c_prev, c);
             store_first(call.h_out + at, h, left);
             if constexpr (Cell::has_cell) store_first(call.c_out + at, c, left);
         }

@@ -15,12 +15,16 @@
 #include <arm_neon.h>
 #endif
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && !defined(THROUGHTIME_NARROW)
 #define THROUGHTIME_VECTOR_BYTES 64
 #define THROUGHTIME_REGISTERS 32
 #elif defined(__AVX2__)
 #define THROUGHTIME_VECTOR_BYTES 32
+#if defined(__AVX512VL__)
+#define THROUGHTIME_REGISTERS 32
+#else
 #define THROUGHTIME_REGISTERS 16
+#endif
 #elif defined(__aarch64__)
 #define THROUGHTIME_VECTOR_BYTES 16
 #define THROUGHTIME_REGISTERS 32
@@ -40,6 +44,8 @@ template <>
 struct Simd<float> {
     typedef float V __attribute__((vector_size(THROUGHTIME_VECTOR_BYTES)));
     typedef int32_t Int __attribute__((vector_size(THROUGHTIME_VECTOR_BYTES)));
+    typedef uint32_t Bits __attribute__((vector_size(THROUGHTIME_VECTOR_BYTES)));
+    typedef int32_t Draws __attribute__((vector_size(THROUGHTIME_VECTOR_BYTES)));
     static constexpr int W = THROUGHTIME_VECTOR_BYTES / sizeof(float);
 };
 
@@ -47,6 +53,8 @@ template <>
 struct Simd<double> {
     typedef double V __attribute__((vector_size(THROUGHTIME_VECTOR_BYTES)));
     typedef int64_t Int __attribute__((vector_size(THROUGHTIME_VECTOR_BYTES)));
+    typedef uint32_t Bits __attribute__((vector_size(THROUGHTIME_VECTOR_BYTES / 2)));
+    typedef int32_t Draws __attribute__((vector_size(THROUGHTIME_VECTOR_BYTES / 2)));
     static constexpr int W = THROUGHTIME_VECTOR_BYTES / sizeof(double);
 };
 
@@ -174,7 +182,7 @@ THROUGHTIME_INLINE Vec<T> broadcast(T x) {
 }
 
 // The first n lanes from p (nothing beyond is read), zeros after; and the first n lanes to p, nothing beyond is written.
-#if defined(__AVX512F__)
+#if THROUGHTIME_VECTOR_BYTES == 64
 THROUGHTIME_INLINE Vec<float> load_first(const float* p, Index n) {
     return n >= lanes<float> ? load(p) : _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
 }
@@ -245,7 +253,7 @@ THROUGHTIME_INLINE void store_first(T* p, Vec<T> v, Index n) {
 
 THROUGHTIME_INLINE Vec<float> load_first(const BFloat16* p, Index n) {
     if (n >= lanes<float>) return load(p);
-#if defined(__AVX512F__)
+#if THROUGHTIME_VECTOR_BYTES == 64
     const __m256i part = _mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << n) - 1), p);
 #else
     Simd<BFloat16>::Half part = {};
@@ -261,7 +269,7 @@ THROUGHTIME_INLINE void store_first(BFloat16* p, Vec<float> v, Index n) {
         return;
     }
     const Simd<BFloat16>::Half half = narrow(v);
-#if defined(__AVX512F__)
+#if THROUGHTIME_VECTOR_BYTES == 64
     __m256i part;
     std::memcpy(&part, &half, sizeof(part));
     _mm256_mask_storeu_epi16(p, static_cast<__mmask16>((1u << n) - 1), part);
@@ -271,7 +279,7 @@ THROUGHTIME_INLINE void store_first(BFloat16* p, Vec<float> v, Index n) {
 }
 
 // a*b + c, rounded once where the instruction set has it (all but x86-64-v2, which rounds twice, always).
-#if defined(__AVX512F__)
+#if THROUGHTIME_VECTOR_BYTES == 64
 THROUGHTIME_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) { return _mm512_fmadd_ps(a, b, c); }
 THROUGHTIME_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) { return _mm512_fmadd_pd(a, b, c); }
 #elif defined(__AVX2__) && defined(__FMA__)

@@ -80,7 +80,7 @@ AXES: dict[str, tuple[Any, ...]] = {
     "memory": ("contiguous", "transposed", "misaligned"),
     "dtype": (torch.float64, torch.float32),
 }
-INPUT_SIZES = {1: 2, 3: 1, 7: 5, 16: 3, 17: 16, 31: 33, 33: 7}  # by H: never equal to it
+INPUT_SIZES = {1: 2, 3: 1, 7: 5, 16: 3, 17: 16, 31: 33, 33: 7, 260: 9}  # by H: never equal to it
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class WasOrWere(nn.Module):
         self.topology = ManyToOne(layer, nn.Linear(HIDDEN * layer.num_directions, 2))
 
     def forward(self, tokens_BT: Tensor, lengths_B: Tensor) -> Tensor:
-        logits: Tensor = self.topology(self.words(tokens_BT.T), lengths_B)
+        logits: Tensor = self.topology(self.words(tokens_BT.T), lengths=lengths_B)
         return logits
 
 

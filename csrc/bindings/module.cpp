@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "dispatch.h"
+#include "masks.h"
 #include "pool.h"
 
 namespace nb = nanobind;
@@ -50,6 +51,30 @@ struct InputAddresses {
     Index reset_t, reset_b;
     bool reverse;
     int threads;
+    Address h_mask;
+    Zoneout zoneout;
+};
+
+// What stands in `variation`: (h_mask, zoneout mode, its probabilities for h and c, seed, stream, step0), or None.
+struct Variation {
+    Address h_mask = 0;
+    Zoneout zoneout{};
+
+    explicit Variation(const nb::object& given) {
+        if (given.is_none()) return;
+        const auto read = nb::cast<nb::tuple>(given);
+        if (read.size() != 7) {
+            throw std::invalid_argument("variation: expected 7 numbers, got " + std::to_string(read.size()));
+        }
+        const int mode = nb::cast<int>(read[1]);
+        if (mode < 0 || mode > 2) {
+            throw std::invalid_argument("variation: expected zoneout 0 (off), 1 (random) or 2 (expected), got " +
+                                        std::to_string(mode));
+        }
+        h_mask = nb::cast<Address>(read[0]);
+        zoneout = {static_cast<ZoneoutMode>(mode), nb::cast<double>(read[2]),  nb::cast<double>(read[3]),
+                   nb::cast<uint64_t>(read[4]),    nb::cast<int64_t>(read[5]), nb::cast<int64_t>(read[6])};
+    }
 };
 
 template <class T>
@@ -74,17 +99,20 @@ void fill(Inputs<T>& in, const InputAddresses& a) {
     in.reset_b = a.reset_b;
     in.reverse = a.reverse;
     in.threads = a.threads;
+    in.h_mask = at<const Real<T>>(a.h_mask);
+    in.zoneout = a.zoneout;
 }
 
 void sequence_forward(int cell, int dtype, Index T, Index B, Index I, Index H, Address x, Index x_t, Index x_b,
                       Address h0, Address c0, Address weight_ih, Address weight_hh, Address bias_ih, Address bias_hh,
                       Address weight_ch, Address lengths, Address reset, Index reset_t, Index reset_b, bool reverse,
                       int threads, Address y, Index y_t, Index y_b, Address h_n, Address c_n, Address saved,
-                      Address c_seq) {
+                      Address c_seq, const nb::object& variation) {
     const int id = static_cast<int>(cell_id(cell));
-    const InputAddresses inputs{T,       B,     I,         H,         x,       x_t,     x_b,
-                                h0,      c0,    weight_ih, weight_hh, bias_ih, bias_hh, weight_ch,
-                                lengths, reset, reset_t,   reset_b,   reverse, threads};
+    const Variation varied(variation);
+    const InputAddresses inputs{
+        T,       B,       I,         H,       x,     x_t,     x_b,     h0,      c0,      weight_ih,     weight_hh,
+        bias_ih, bias_hh, weight_ch, lengths, reset, reset_t, reset_b, reverse, threads, varied.h_mask, varied.zoneout};
     with_dtype(dtype, [&](auto zero) {
         using Number = decltype(zero);
         ForwardCall<Number> call{};
@@ -97,7 +125,7 @@ void sequence_forward(int cell, int dtype, Index T, Index B, Index I, Index H, A
         call.saved = at<Saved<Number>>(saved);
         call.c_seq = at<Number>(c_seq);
         const nb::gil_scoped_release released;
-        kernels<Number>().forward[id](call);
+        kernels<Number>(H).forward[id](call);
     });
 }
 
@@ -107,10 +135,13 @@ void sequence_backward(int cell, int dtype, Index T, Index B, Index I, Index H, 
                        Index y_b, Address saved, Address c_seq, Address dy, Index dy_t, Index dy_b, Address dh_n,
                        Address dc_n, Address dc_seq, Address dx, Index dx_t, Index dx_b, Address dh0, Address dc0,
                        Address dweight_ih, Address dweight_hh, Address dbias_ih, Address dbias_hh, Address dweight_ch,
-                       Address dh_square, Address dc_square, Address saturated, double margin, Address first_bad) {
+                       Address dh_square, Address dc_square, Address saturated, double margin, Address first_bad,
+                       const nb::object& variation) {
     const int id = static_cast<int>(cell_id(cell));
-    const InputAddresses inputs{T,         B, I, H,         x,       x_t,   x_b,     h0,      c0,      weight_ih,
-                                weight_hh, 0, 0, weight_ch, lengths, reset, reset_t, reset_b, reverse, threads};
+    const Variation varied(variation);
+    const InputAddresses inputs{
+        T, B, I,         H,       x,     x_t,     x_b,     h0,      c0,      weight_ih,     weight_hh,
+        0, 0, weight_ch, lengths, reset, reset_t, reset_b, reverse, threads, varied.h_mask, varied.zoneout};
     with_dtype(dtype, [&](auto zero) {
         using Number = decltype(zero);
         BackwardCall<Number> call{};
@@ -139,7 +170,17 @@ void sequence_backward(int cell, int dtype, Index T, Index B, Index I, Index H, 
         call.health = {at<double>(dh_square), at<double>(dc_square), at<int32_t>(saturated), margin,
                        at<int64_t>(first_bad)};
         const nb::gil_scoped_release released;
-        kernels<Number>().backward[id](call);
+        kernels<Number>(H).backward[id](call);
+    });
+}
+
+void drop_mask(uint64_t seed, int64_t stream, int kind, double p, Index rows, Index columns, int dtype, Address mask) {
+    if (kind < 0 || kind > static_cast<int>(MaskKind::zoneout_c)) {
+        throw std::invalid_argument("drop_mask: expected a kind from 0 to 3, got " + std::to_string(kind));
+    }
+    with_dtype(dtype, [&](auto zero) {
+        using R = Real<decltype(zero)>;
+        fill_mask(seed, stream, static_cast<MaskKind>(kind), p, rows, columns, at<R>(mask));
     });
 }
 
@@ -147,7 +188,7 @@ void sequence_backward(int cell, int dtype, Index T, Index B, Index I, Index H, 
 class AnyStepper {
 public:
     // layers: tuples (I, H, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch), addresses 0 where there is none.
-    AnyStepper(int cell, int dtype, const nb::list& layers) : dtype_(dtype) {
+    AnyStepper(int cell, int dtype, const nb::list& layers, double keep_h, double keep_c) : dtype_(dtype) {
         with_dtype(dtype, [&](auto zero) {
             using Number = decltype(zero);
             std::vector<Inputs<Number>> inputs;
@@ -168,7 +209,7 @@ public:
                 in.weight_ch = at<const Number>(address(6));
                 inputs.push_back(in);
             }
-            pick<Number>() = std::make_unique<Stepper<Number>>(cell_id(cell), inputs);
+            pick<Number>() = std::make_unique<Stepper<Number>>(cell_id(cell), inputs, keep_h, keep_c);
         });
     }
 
@@ -219,19 +260,22 @@ NB_MODULE(_native, m) {
         "parallel"_a, "member"_a, "members"_a, "usual"_a,
         "Runs on an OpenMP runtime's threads, its functions at these addresses; zeros: on our own.");
     m.def(
-        "saved_width", [](int cell, Index hidden) { return saved_width(cell_id(cell), hidden); }, "cell"_a,
-        "hidden_size"_a, "Values of `saved` for each (time, row).");
+        "saved_width", [](int cell, Index hidden, bool zoneout) { return saved_width(cell_id(cell), hidden, zoneout); },
+        "cell"_a, "hidden_size"_a, "zoneout"_a = false, "Values of `saved` for each (time, row).");
+    m.def("drop_mask", &drop_mask, "seed"_a, "stream"_a, "kind"_a, "p"_a, "rows"_a, "columns"_a, "dtype"_a, "mask"_a,
+          "Writes a mask [rows, columns]: 0 with probability p, else 1 / (1 - p).");
     m.def("sequence_forward_raw", &sequence_forward, "cell"_a, "dtype"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "x_t"_a,
           "x_b"_a, "h0"_a, "c0"_a, "weight_ih"_a, "weight_hh"_a, "bias_ih"_a, "bias_hh"_a, "weight_ch"_a, "lengths"_a,
           "reset"_a, "reset_t"_a, "reset_b"_a, "reverse"_a, "threads"_a, "y"_a, "y_t"_a, "y_b"_a, "h_n"_a, "c_n"_a,
-          "saved"_a, "c_seq"_a);
+          "saved"_a, "c_seq"_a, "variation"_a = nb::none());
     m.def("sequence_backward_raw", &sequence_backward, "cell"_a, "dtype"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "x_t"_a,
           "x_b"_a, "h0"_a, "c0"_a, "weight_ih"_a, "weight_hh"_a, "weight_ch"_a, "lengths"_a, "reset"_a, "reset_t"_a,
           "reset_b"_a, "reverse"_a, "threads"_a, "y"_a, "y_t"_a, "y_b"_a, "saved"_a, "c_seq"_a, "dy"_a, "dy_t"_a,
           "dy_b"_a, "dh_n"_a, "dc_n"_a, "dc_seq"_a, "dx"_a, "dx_t"_a, "dx_b"_a, "dh0"_a, "dc0"_a, "dweight_ih"_a,
           "dweight_hh"_a, "dbias_ih"_a, "dbias_hh"_a, "dweight_ch"_a, "dh_square"_a = 0, "dc_square"_a = 0,
-          "saturated"_a = 0, "margin"_a = 0.0, "first_bad"_a = 0);
+          "saturated"_a = 0, "margin"_a = 0.0, "first_bad"_a = 0, "variation"_a = nb::none());
     nb::class_<AnyStepper>(m, "Stepper", "Layers packed once, one time step a call, on the calling thread.")
-        .def(nb::init<int, int, nb::list>(), "cell"_a, "dtype"_a, "layers"_a)
+        .def(nb::init<int, int, nb::list, double, double>(), "cell"_a, "dtype"_a, "layers"_a, "keep_h"_a = 0.0,
+             "keep_c"_a = 0.0)
         .def("step", &AnyStepper::step, "x"_a, "h"_a, "c"_a, "h_out"_a, "c_out"_a, "B"_a, "reset"_a);
 }

@@ -134,3 +134,80 @@ def test_ctrl_c_before_the_first_epoch_ends_writes_nothing(
     assert ended.status == 130
     assert "nothing was written" in ended.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_training_is_resumed_by_the_same_command(
+    capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A training that fails after its second epoch stands for one that is killed; tests/training does the killing."""
+    common = ["train", "forecast", data, "--horizon", 3, *QUICK, "--epochs", 4, "--batch-size", 4]
+    assert run(capsys, *common, "--out", tmp_path / "whole").status == 0
+    words = [*common, "--out", tmp_path / "m", "--checkpoint", tmp_path / "run", "--resume", "--checkpoint-steps", 2]
+
+    class PowerCut(Callback):
+        def on_epoch(self, record: EpochRecord) -> None:
+            if record.epoch == 2:
+                raise RuntimeError("power cut")
+
+    fit = Forecaster.fit
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            Forecaster, "fit", lambda self, *a, callbacks, run: fit(self, *a, callbacks=[PowerCut()], run=run)
+        )
+        with pytest.raises(RuntimeError, match="power cut"):
+            run(capsys, *words)
+    ended = run(capsys, *words, "--plot", tmp_path / "loss.png")
+    assert ended.status == 0, ended.err
+    assert "resumed     " in ended.out
+    whole, again = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "m"))
+    assert whole == again
+    assert (tmp_path / "loss.png").stat().st_size > 1000
+    events = [json.loads(line)["event"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert (events[0], events[-1], events.count("epoch"), events.count("resume")) == ("start", "end", 4, 1)
+
+
+def test_a_resume_with_other_options_is_refused_and_says_which(
+    capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path
+):
+    words = [
+        "train",
+        "forecast",
+        data,
+        "--horizon",
+        3,
+        *QUICK,
+        "--out",
+        tmp_path / "m",
+        "--checkpoint",
+        tmp_path / "run",
+    ]
+    assert run(capsys, *words).status == 0
+    assert "without a training, got step-" in run(capsys, *words).refused()
+    refusal = run(capsys, *words, "--resume", "--learning-rate", 0.5, "--seed", 2).refused()
+    assert "forecast learning_rate was 0.005, is 0.5" in refusal
+    assert "forecast seed was 0, is 2" in refusal
+
+
+@pytest.mark.parametrize("option", ["--resume", "--checkpoint-steps 3", "--checkpoint-minutes 2.0"])
+def test_options_of_checkpoints_need_a_folder(
+    capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path, option: str
+):
+    ended = run(capsys, "train", "forecast", data, "--horizon", 3, "--out", tmp_path / "m", *option.split())
+    assert f"expected --checkpoint DIR beside {option.split()[0]}, got {option} alone" in ended.refused()
+
+
+def test_the_model_says_what_it_comes_from(capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path):
+    words = ["train", "forecast", data, "--horizon", 3, "--seed", 4, *QUICK]
+    run(capsys, *words, "--out", tmp_path / "a")
+    lines = data.read_text().splitlines()
+    other = data.with_name("other.csv")
+    other.write_text("\n".join([*lines[:-1], lines[-1].rpartition(",")[0] + ",3.0", ""]))
+    words[2] = other
+    run(capsys, *words, "--out", tmp_path / "b")
+    a, b = (json.loads((tmp_path / name / "model.json").read_text()) for name in "ab")
+    assert a["seed"] == 4
+    assert a["versions"].keys() >= {"python", "torch", "throughtime", "numpy"}
+    assert a["origin"]["command"].startswith("throughtime train forecast ")
+    assert a["origin"]["command"].endswith("--out " + str(tmp_path / "a"))
+    assert a["origin"]["data"] != b["origin"]["data"]
+    assert Forecaster.load(tmp_path / "a").origin_ == a["origin"]

@@ -4,7 +4,7 @@ Legend: T time, B batch, I input, H hidden, G gates.
 """
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -86,10 +86,22 @@ class Buffers:
             assert (now.view(unsigned)[fixed] == before.view(unsigned)[fixed]).all(), "a byte outside changed"
 
 
+class Varied(NamedTuple):
+    """A variation of the equations; `masked` asks for a mask on the state."""
+
+    masked: bool
+    zoneout: int  # 0 off, 1 random, 2 expected
+    p_h: float = 0.3
+    p_c: float = 0.2
+    seed: int = 2**62 + 5
+    stream: int = 3
+    step0: int = 2
+
+
 class RawCall:
     """A case with every input in buffers of its own."""
 
-    def __init__(self, case: Case, buffers: Buffers, threads: int) -> None:
+    def __init__(self, case: Case, buffers: Buffers, threads: int, varied: Varied | None = None) -> None:
         self.buffers, self.threads, self.cell = buffers, threads, case.cell
         self.code, self.G, self.has_c, self.has_peepholes = native.CELL_CODES[case.cell]
         self.T, self.B, self.I = case.x.shape
@@ -105,6 +117,13 @@ class RawCall:
         self.reverse = case.reverse
         self.dy = buffers.strided(case.dy.shape, self.dtype, case.dy)
         self.finals = put(case.dh_n), put(case.dc_n), put(case.dc_sequence)
+        self.saved_dtype = np.float32 if self.dtype == native.BFLOAT16 else self.dtype
+        self.variation, self.zoned, self.mask = None, False, None
+        if varied is not None:
+            shape, kept = (self.B, self.H), np.random.default_rng(5).random((self.B, self.H)) < 0.7
+            if varied.masked:
+                self.mask = buffers.flat(shape, self.saved_dtype, np.where(kept, 1 / 0.7, 0))
+            self.variation, self.zoned = (_address(self.mask), *varied[1:]), varied.zoneout > 0
 
     def _sizes(self) -> tuple[int, ...]:
         dtype = native.DTYPE_CODES[self.dtype]
@@ -120,8 +139,7 @@ class RawCall:
         if self.has_c:
             out["c_n"] = buffers.flat((B, H), self.dtype)
         if training:
-            dtype = np.float32 if self.dtype == native.BFLOAT16 else self.dtype
-            out["saved"] = buffers.flat((T, B, _native.saved_width(self.code, H)), dtype)
+            out["saved"] = buffers.flat((T, B, _native.saved_width(self.code, H, self.zoned)), self.saved_dtype)
         if training and self.has_c:
             out["c_sequence"] = buffers.flat((T, B, H), self.dtype)
         _native.sequence_forward_raw(
@@ -131,6 +149,7 @@ class RawCall:
             _address(out["output"]),
             *_steps(out["output"]),
             *(_address(out.get(name)) for name in ("h_n", "c_n", "saved", "c_sequence")),
+            variation=self.variation,
         )
         return out
 
@@ -173,5 +192,6 @@ class RawCall:
             *(_address(out.get(name)) for name in HEALTH[:3]),
             margin,
             _address(out.get("first_bad")),
+            variation=self.variation,
         )
         return out

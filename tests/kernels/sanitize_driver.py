@@ -31,7 +31,7 @@ def load_instrumented(folder: Path) -> None:
 def drive(seconds: float) -> int:
     """Fixed cases first, then random ones until the time is up; how many calls were made."""
     from tests.kernels.native_cases import CELLS, instruction_set, make
-    from tests.kernels.native_raw import GRADIENTS, HEALTH, Buffers, RawCall
+    from tests.kernels.native_raw import GRADIENTS, HEALTH, Buffers, RawCall, Varied
     from throughtime.kernels import native
 
     end = time.monotonic() + seconds
@@ -44,7 +44,8 @@ def drive(seconds: float) -> int:
         without = [name for name in GRADIENTS + HEALTH if rng.random() < 0.15]
         with instruction_set(isa):
             buffers = Buffers(rng, margin=0)
-            call = RawCall(case, buffers, threads)
+            varied = Varied(bool(rng.random() < 0.5), int(rng.integers(0, 3))) if rng.random() < 0.5 else None
+            call = RawCall(case, buffers, threads, varied)
             call.backward(call.forward(), without=without)
             call.forward(training=False)
             buffers.check()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.helpers import DETERMINISTIC
 from tests.kernels.native_cases import CELLS, assert_same_bits, instruction_set, make, of_all, poisoned, values
-from tests.kernels.native_raw import GRADIENTS, HEALTH, Buffers, RawCall
+from tests.kernels.native_raw import GRADIENTS, HEALTH, Buffers, RawCall, Varied
 from throughtime.kernels import native
 
 cases = st.fixed_dictionaries(
@@ -65,6 +65,39 @@ def test_inference_touches_nothing_else(drawn, isa):
         wanted = values(case.forward())
         assert_same_bits(found, {name: wanted[name] for name in found})
         buffers.check()
+
+
+@settings(DETERMINISTIC, max_examples=100)
+@given(
+    cases,
+    st.builds(
+        Varied,
+        st.booleans(),
+        st.sampled_from([0, 1, 2]),
+        st.sampled_from([0.0, 0.3, 1.0]),
+        st.just(0.2),
+        st.integers(0, 2**63 - 1),
+        st.integers(0, 9),
+        st.integers(0, 2**40),
+    ),
+    st.sampled_from(native.instruction_sets()),
+    st.sampled_from([2, 3]),
+    st.sets(st.sampled_from(GRADIENTS + HEALTH)),
+)
+def test_variations_touch_nothing_else(drawn, varied, isa, threads, without):
+    """Recurrent dropout and zoneout: the bits of one thread with every output, and no byte outside."""
+    case = make(**drawn)
+    with instruction_set(isa):
+        found = []
+        for members, left_out in ((1, ()), (threads, without)):
+            buffers = Buffers(np.random.default_rng(members), margin=64)
+            call = RawCall(case, buffers, members, varied)
+            forward = call.forward()
+            gradients = call.backward(forward, without=left_out)
+            buffers.check()
+            visible = {name: value for name, value in forward.items() if name != "saved"}
+            found.append({**visible, **gradients})
+        assert_same_bits(found[1], {name: found[0][name] for name in found[1]})
 
 
 def test_the_guard_sees_one_byte():

@@ -38,9 +38,9 @@ class Spy:
         if name not in self.calls:
             return found
 
-        def counted(*arguments):
+        def counted(*arguments, **named):
             self.calls[name] += 1
-            return found(*arguments)
+            return found(*arguments, **named)
 
         return counted
 
@@ -82,8 +82,9 @@ def test_opcheck(cell_name, given):
     torch.library.opcheck(torch.ops.throughtime.sequence, arguments)
 
 
+@pytest.mark.parametrize("needs", [0b11111111, 0b00011001])
 @pytest.mark.parametrize("cell_name", CELLS)
-def test_opcheck_of_the_backward_operator(cell_name):
+def test_opcheck_of_the_backward_operator(cell_name, needs):
     leaves, rows = problem(cell_name, ragged=True, resets=True)
     plain = [None if t is None else t.detach() for t in leaves]
     y, h_n, c_n, saved, c_seq = torch.ops.throughtime.sequence(*plain, *rows, cell_name, False, True)
@@ -100,6 +101,7 @@ def test_opcheck_of_the_backward_operator(cell_name):
         c_seq,
         cell_name,
         False,
+        needs,
     )
     torch.library.opcheck(
         torch.ops.throughtime.sequence_backward, arguments, test_utils=("test_schema", "test_faketensor")
@@ -432,7 +434,7 @@ def test_the_operators_refuse_what_does_not_fit():
         with pytest.raises(ArgumentError, match=f"^throughtime::sequence: {message}"):
             torch.ops.throughtime.sequence(*arguments)
     y, h_n, c_n, saved, c_seq = torch.ops.throughtime.sequence(*good)
-    backward = [y, h_n, c_n, None, *plain, lengths, flags, y, saved, c_seq, "lstm", False]
+    backward = [y, h_n, c_n, None, *plain, lengths, flags, y, saved, c_seq, "lstm", False, 0b11111111]
     for place, name in ((0, "dy"), (1, "dh_n"), (2, "dc_n"), (14, "y"), (15, "saved"), (16, "c_seq")):
         arguments = [*backward[:place], torch.zeros(2, 2), *backward[place + 1 :]]
         with pytest.raises(ArgumentError, match=rf"^throughtime::sequence: expected {name} of .* got \(2, 2\)"):

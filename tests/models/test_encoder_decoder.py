@@ -460,6 +460,8 @@ IDS, OUT = torch.zeros(S, B, dtype=torch.long), torch.zeros(T, B, dtype=torch.lo
         ),
         (lambda m: m.greedy(IDS, limit=0), ArgumentError, r"limit >= 1, got 0; "),
         (lambda m: m.sample(IDS, limit=3, sampler=Sampler(top_k=8)), ArgumentError, r"top_k <= .* 7, got 8; "),
+        (lambda m: m.beam(IDS.tolist(), limit=3), ArgumentTypeError, r"source to be a tensor, got list; "),
+        (lambda m: m(IDS, None, OUT.tolist()), ArgumentTypeError, r"target to be a tensor, got list; "),
         (lambda m: m.beam(IDS, limit=0), ArgumentError, r"limit > 0, got 0; "),
         (lambda m: m.beam(IDS, limit=3, width=8), ArgumentError, r"width of at most 7, the vocabulary, got 8; "),
         (lambda m: m.beam(IDS, limit=3, width=0), ArgumentError, r"width > 0, got 0; "),
@@ -475,3 +477,23 @@ def test_a_head_that_gives_ids_which_cannot_be_embedded():
     for use in (model.greedy, model.beam):
         with pytest.raises(ArgumentError, match=r"target embedding of all 8 ids that the head gives, got one of 7; "):
             use(IDS, limit=2)
+
+
+@pytest.mark.parametrize("dropout", ["recurrent_dropout", "weight_dropout", "zoneout"])
+def test_masks_of_training_are_those_of_one_sequence(dropout):
+    """Step by step, every choice the target's, is the fused pass."""
+    decoder = GRU(E, H, **{dropout: 0.5})
+    model = EncoderDecoder(*{**SIZES, "decoder": decoder, "head": nn.Linear(H, V)}.values()).double()
+    source, target = sources(), targets()
+    torch.manual_seed(3)
+    fused = model(source, None, target)
+    torch.manual_seed(3)
+    stepped = model(source, None, target, teacher_forcing=1 - 1e-12, seed=0)
+    assert_close(stepped, fused, k=50)
+    assert (fused - model.eval()(source, None, target)).abs().max() > 1e-3
+
+
+def test_decoding_under_autocast():
+    model = build("additive", dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model.beam(sources(), limit=4, width=2).ids.shape[1:] == (B, 1)

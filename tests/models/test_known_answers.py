@@ -24,7 +24,7 @@ from throughtime.models import (
     sequence_mse,
 )
 from throughtime.nn import GRU, RNN, AdditiveAttention
-from throughtime.training import TensorSource, TrainingConfig, WeightedLoss, mean_loss, train
+from throughtime.training import TensorSource, TrainingConfig, mean_loss, train
 
 EOS = 2
 
@@ -94,7 +94,7 @@ def test_aligned_learns_the_running_maximum_and_streams_it():
 
     def loss(model, batch):
         x_TBI, y_TBO = (part.transpose(0, 1) for part in batch)
-        return WeightedLoss(*sequence_mse(model(x_TBI)[0], y_TBO))
+        return sequence_mse(model(x_TBI)[0], y_TBO)
 
     torch.manual_seed(0)
     model = Aligned(GRU(1, 24), nn.Linear(24, 1))
@@ -128,7 +128,7 @@ def test_one_to_many_writes_the_pattern_of_a_class(feedback):
     def loss(model, batch):
         class_ids, targets_BT, lengths_B = batch
         logits_TBV = model(targets_BT.T, class_ids=class_ids, lengths=lengths_B)
-        return WeightedLoss(*sequence_cross_entropy(logits_TBV, targets_BT.T, lengths_B))
+        return sequence_cross_entropy(logits_TBV, targets_BT.T, lengths_B)
 
     fit(model, loss, (torch.arange(8), targets_BT, steps_B), epochs=150, batch_size=8)
     written = model.generate(20, sampler=Sampler(greedy=True), class_ids=torch.arange(8), stop=EOS)
@@ -152,7 +152,7 @@ def exact_reversals(attention):
     def loss(model, batch):
         source_BS, lengths_B, target_BT, steps_B = batch
         logits_TBV = model(source_BS.T, lengths_B, target_BT.T, steps_B)
-        return WeightedLoss(*sequence_cross_entropy(logits_TBV, target_BT.T, steps_B))
+        return sequence_cross_entropy(logits_TBV, target_BT.T, steps_B)
 
     drawn = reversal(4000, seed=0)
     data = tensors((drawn.sources, drawn.lengths, *with_end(drawn.targets, drawn.lengths)))

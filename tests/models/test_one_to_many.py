@@ -351,6 +351,8 @@ def test_constructions_that_are_refused(call, match):
     [
         ({"class_ids": [0, 3]}, ArgumentError, r"generate: expected class_ids in \[0, 3\), got 3; "),
         ({"class_ids": [0, -1]}, ArgumentError, r"got -1; "),
+        ({"class_ids": 0}, ArgumentTypeError, r"expected class_ids with one for each row, got 0; pass a list"),
+        ({"class_ids": torch.tensor(1)}, ArgumentTypeError, r"one for each row, got tensor\(1\); pass a list"),
         ({"class_ids": [0.5]}, ArgumentTypeError, r"class_ids of an integer dtype, got torch\.float32; "),
         ({"class_ids": [[0, 1]]}, ArgumentError, r"class_ids of shape \(B,\), got \(1, 2\); "),
         ({}, ArgumentError, r"expected class_ids, since the model was built with classes, got None; "),
@@ -398,3 +400,16 @@ def test_writing_that_is_refused(options, error, match):
 def test_calls_that_are_refused(call, match):
     with pytest.raises(ArgumentError, match=match):
         call()
+
+
+def test_a_limit_for_each_row_counts_its_prefix():
+    model, prefix = make_ids(), ids()[:3]
+    found = model.generate(torch.tensor([3, 5, 9, 4]), prefix=prefix, prefix_lengths=[3, 1, 2, 3])
+    assert found.lengths.tolist() == [0, 4, 7, 1]
+    with pytest.raises(ArgumentError, match=r"at most limit = 2 steps, got 3; "):
+        model.generate(torch.tensor([9, 9, 9, 2]), prefix=prefix)
+
+
+def test_a_target_that_is_no_tensor():
+    with pytest.raises(ArgumentTypeError, match=r"OneToMany\.forward: expected target to be a tensor, got list; "):
+        make_ids()(ids().tolist())

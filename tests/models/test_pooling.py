@@ -103,7 +103,7 @@ def test_many_to_one_pools_the_outputs(pooling, batch_first):
     lengths = torch.tensor([3, 0, 4, 1])
     outputs, _ = recurrent(x, lengths=lengths)
     time_first = outputs.transpose(0, 1) if batch_first else outputs
-    assert_close(model(x, lengths), model.head(module(time_first, lengths)), k=20)
+    assert_close(model(x, lengths=lengths), model.head(module(time_first, lengths)), k=20)
     assert type(model.pooling) is type(module)
 
 
@@ -111,7 +111,7 @@ def test_last_is_the_default_and_adds_nothing_to_the_state_dict():
     recurrent = build("LSTM", FEATURES, H)
     default = ManyToOne(recurrent, torch.nn.Linear(H, OUTPUTS).double())
     named = ManyToOne(recurrent, default.head, pooling="last")
-    assert torch.equal(default(hidden(3, FEATURES), LENGTHS), named(hidden(3, FEATURES), LENGTHS))
+    assert torch.equal(default(hidden(3, FEATURES), lengths=LENGTHS), named(hidden(3, FEATURES), lengths=LENGTHS))
     assert {name.split(".")[0] for name in default.state_dict()} == {"recurrent", "head"}
 
 

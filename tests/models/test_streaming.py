@@ -8,9 +8,9 @@ import torch
 
 from tests.helpers import assert_close
 from tests.nn.layers import LAYERS, as_hx, build, random_state, state_tensors
-from throughtime.errors import ArgumentError
+from throughtime.errors import ArgumentError, ArgumentTypeError
 from throughtime.models import Aligned
-from throughtime.nn import Stepper
+from throughtime.nn import CustomRecurrent, Stepper
 
 T, B, FEATURES, H, OUTPUTS = 12, 3, 4, 17, 2
 PIECES = [1, 4, 1, 1, 0, 3, 2]
@@ -116,14 +116,77 @@ def test_eval_mode_without_gradients_and_back():
     assert_close(streamed, model.eval()(x)[0], k=50)
 
 
-def test_weights_that_change_while_steps_are_fed_are_refused():
+def test_weights_that_change_while_steps_are_fed_are_packed_again():
     model, x = make("GRU"), sequences()
     stream = model.stream()
     stream.feed(x[:1])
     with torch.no_grad():
         model.recurrent.weight_hh_l1.mul_(2)
-    with pytest.raises(ArgumentError, match=r"weight_hh_l1 has changed since; "):
-        stream.feed(x[1:2])
+    expected, _ = model(x[1:2], stream.state)
+    assert_close(stream.feed(x[1:2]), expected, k=50)
+    assert not torch.equal(model.stream(stream.state).feed(x[1:2]), expected)
+
+
+@pytest.mark.parametrize("pieces", [[1] * T, PIECES])
+def test_under_autocast_a_stream_is_the_whole(pieces):
+    model, x = make("LSTM", Same(), torch.float32), sequences(torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        whole, _ = model(x)
+        stream = model.stream()
+        parts = torch.cat([stream.feed(chunk) for chunk in x.split(pieces)])
+    assert parts.dtype == whole.dtype == torch.bfloat16
+    assert_close(parts, whole.detach(), k=4)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("steps", [1, 2])
+def test_borders_stream(steps, batch_first):
+    """T = B would hide mixed-up axes: here they differ."""
+    model, x = make("LSTM", batch_first=batch_first), sequences()
+    reset = torch.zeros(T, B, dtype=torch.bool)
+    reset[0, 1] = reset[3, 0] = reset[3, 2] = reset[8, 1] = True
+    if batch_first:
+        x, reset = x.transpose(0, 1), reset.T
+    time = int(batch_first)
+    whole, _ = model(x, reset=reset)
+    stream = model.stream(keep=True)
+    for chunk, borders in zip(x.split(steps, time), reset.split(steps, time), strict=True):
+        stream.feed(chunk, reset=borders.tolist())
+    assert_close(stream.outputs, whole.detach(), k=50)
+    assert (whole - model(x)[0]).abs().max() > 1e-3
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
+def test_a_layer_without_a_handle_streams():
+    normed, own = make("GRU"), Aligned(CustomRecurrent(torch.nn.GRUCell(FEATURES, H), H), Same())
+    torch.nn.utils.weight_norm(normed.recurrent, "weight_hh_l0")
+    for model, x in ((normed, sequences()), (own, sequences(torch.float32))):
+        stream = model.stream()
+        streamed = torch.cat([stream.feed(chunk) for chunk in x.split(PIECES)])
+        assert_close(streamed, model(x)[0].detach(), k=50)
+
+
+@pytest.mark.parametrize(
+    ("use", "error", "match"),
+    [
+        (lambda m, x: m(x[:, 0]), ArgumentError, r"Aligned\.forward: expected .* three axes, got \(12, 4\); "),
+        (lambda m, x: m(x.tolist()), ArgumentTypeError, r"Aligned\.forward: expected a padded tensor, got list; "),
+        (
+            lambda m, x: m(torch.nn.utils.rnn.pack_padded_sequence(x, [T] * B)),
+            ArgumentTypeError,
+            r"Aligned\.forward: expected a padded tensor, got PackedSequence; pass the tensor, and lengths",
+        ),
+        (lambda m, x: m.stream().feed(x[0]), ArgumentError, r"AlignedStream\.feed: .* got \(3, 4\); add the batch"),
+        (
+            lambda m, x: m.stream().feed(x[:1], reset=[True] * B),
+            ArgumentError,
+            r"AlignedStream\.feed: expected reset of shape \(1, 3\), got \(3,\); ",
+        ),
+    ],
+)
+def test_pieces_of_other_forms_are_refused(use, error, match):
+    with pytest.raises(error, match=match):
+        use(make("GRU"), sequences())
 
 
 @every_layer

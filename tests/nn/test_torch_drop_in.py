@@ -25,6 +25,8 @@ def option_id(options) -> str:
 
 every_option = pytest.mark.parametrize("options", OPTIONS, ids=option_id)
 
+OURS = ["backend", "reset_state", "recurrent_dropout", "weight_dropout", "zoneout"]
+
 
 @pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
 def test_constructor_is_torchs(kind):
@@ -34,7 +36,7 @@ def test_constructor_is_torchs(kind):
     parameters = inspect.signature(ours.__init__).parameters.values()
     positional = [(p.name, p.default) for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     assert positional == expected
-    assert [p.name for p in parameters if p.kind is p.KEYWORD_ONLY] == ["backend"]
+    assert [p.name for p in parameters if p.kind is p.KEYWORD_ONLY] == OURS
 
 
 @pytest.mark.parametrize("kind", NO_TORCH)

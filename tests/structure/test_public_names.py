@@ -84,6 +84,26 @@ def test_package_describes_itself_and_its_table_names_what_exists(package: str) 
     assert missing == []
 
 
+def unnamed(package: str, docstring: str, every: list[str]) -> list[str]:
+    """The modules of a package that its table leaves out, where the table is one of modules: it begins with one."""
+    listed = table(docstring)
+    inside = [name.removeprefix(f"{package}.") for name in every if name.startswith(f"{package}.")]
+    inside = [name for name in inside if "." not in name]
+    return sorted(set(inside) - set(listed)) if listed and listed[0] in inside else []
+
+
+@pytest.mark.parametrize("package", packages())
+def test_a_table_of_modules_names_them_all(package: str) -> None:
+    assert unnamed(package, ast.get_docstring(modules()[package]) or "", list(modules())) == []
+
+
+def test_a_module_that_a_table_leaves_out_is_found() -> None:
+    every = ["p.a", "p.b", "p.b.c", "q.d"]
+    assert unnamed("p", "Title.\n\na  one", every) == ["b"]
+    assert unnamed("p", "Title.\n\na, b  both", every) == []
+    assert unnamed("p", "Title.\n\nThing  a class", every) == []
+
+
 def test_lazy_names_are_the_public_names() -> None:
     lazy = {*throughtime._ROOMS, *throughtime._OBJECTS, "__version__"}
     assert set(throughtime.__all__) == lazy

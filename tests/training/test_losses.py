@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from throughtime.errors import ArgumentError, ArgumentTypeError
+from throughtime.models import sequence_mse
 from throughtime.training import TensorSource, TrainingConfig, WeightedLoss, mean_loss, train
 from throughtime.training.losses import weigh
 
@@ -92,3 +93,10 @@ def test_data_must_be_a_source_and_not_empty():
         mean_loss(Scale(), mean_of_values, [1, 2])
     with pytest.raises(ArgumentError, match=r"^mean_loss: expected at least 1 example in data, got 0; give"):
         mean_loss(Scale(), mean_of_values, TensorSource(torch.zeros(0)))
+
+
+def test_the_losses_of_models_weigh_what_they_say():
+    outputs = torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(1))
+    mean, weight = weigh(sequence_mse(outputs, torch.zeros(5, 2, 3), [5, 2]), 2)
+    assert weight == 7.0
+    assert torch.equal(mean, torch.cat([outputs[:, 0], outputs[:2, 1]]).square().mean())

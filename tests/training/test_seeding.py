@@ -1,5 +1,8 @@
 """Random state and modes come back as they were, also after an error."""
 
+import random
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -17,6 +20,21 @@ def test_the_seed_holds_inside_and_the_callers_state_outside():
         assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
+
+
+def test_python_and_numpy_too():
+    """A loss or a source may draw from their global generators."""
+    model = nn.Linear(1, 1)
+    before = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
+    draws = []
+    for seed in (9, 9, 10):
+        with seeded(seed, model):
+            draws.append((random.random(), np.random.rand()))  # noqa: NPY002
+    assert draws[0] == draws[1]
+    assert draws[0][0] != draws[2][0]
+    assert draws[0][1] != draws[2][1]
+    assert random.getstate() == before[0]
+    assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
 
 
 def test_after_an_error():

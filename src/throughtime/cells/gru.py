@@ -28,10 +28,10 @@ class GRUValues(NamedTuple):
     h: Tensor
 
 
-def values(x_BI: Tensor, state: State, params: Params) -> GRUValues:
+def values(x_BI: Tensor, state: State, params: Params, mask_BH: Tensor | None = None) -> GRUValues:
     """Equations (1) to (5)."""
     (h,) = state
-    x_parts, h_parts = affine(x_BI, h, params)
+    x_parts, h_parts = affine(x_BI, h, params, mask_BH)
     x_r, x_z, x_n = x_parts.chunk(3, dim=-1)
     h_r, h_z, q = h_parts.chunk(3, dim=-1)
     r = torch.sigmoid(x_r + h_r)
@@ -40,11 +40,13 @@ def values(x_BI: Tensor, state: State, params: Params) -> GRUValues:
     return GRUValues(r=r, z=z, q=q, n=n, h=(1 - z) * n + z * h)
 
 
-def step_backward(dstate: State, x_BI: Tensor, state: State, params: Params) -> StepGradients:
+def step_backward(
+    dstate: State, x_BI: Tensor, state: State, params: Params, mask_BH: Tensor | None = None
+) -> StepGradients:
     """Partial derivatives of (5) to (1), in that order."""
     (h,) = state
     (dh_new,) = dstate
-    r, z, q, n, _ = values(x_BI, state, params)
+    r, z, q, n, _ = values(x_BI, state, params, mask_BH)
     # h' = (1 - z) * n + z * h
     dn = dh_new * (1 - z)
     dz = dh_new * (h - n)
@@ -58,7 +60,7 @@ def step_backward(dstate: State, x_BI: Tensor, state: State, params: Params) -> 
     # the halves of the pre-activations: q is W_hh's alone
     da_x = torch.cat((da_r, da_z, da_n), dim=-1)
     da_h = torch.cat((da_r, da_z, dq), dim=-1)
-    dx, dh, dparams = affine_backward(da_x, da_h, x_BI, h, params)
+    dx, dh, dparams = affine_backward(da_x, da_h, x_BI, h, params, mask_BH)
     # h' = ... + z * h
     return StepGradients(dx, (dh + dh_new * z,), dparams)
 

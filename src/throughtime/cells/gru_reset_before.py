@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from throughtime.cells.base import Cell, Params, State, StepGradients
+from throughtime.cells.base import Cell, Params, State, StepGradients, masked
 
 
 class GRUResetBeforeValues(NamedTuple):
@@ -35,40 +35,47 @@ def _rows(params: Params) -> tuple[Params, Params]:
     )
 
 
-def values(x_BI: Tensor, state: State, params: Params) -> GRUResetBeforeValues:
+def values(x_BI: Tensor, state: State, params: Params, mask_BH: Tensor | None = None) -> GRUResetBeforeValues:
     """Equations (1) to (4)."""
     (h,) = state
+    seen = masked(h, mask_BH)
     gates, candidate = _rows(params)
-    a = linear(x_BI, gates.weight_ih, gates.bias_ih) + linear(h, gates.weight_hh, gates.bias_hh)
+    a = linear(x_BI, gates.weight_ih, gates.bias_ih) + linear(seen, gates.weight_hh, gates.bias_hh)
     r, z = torch.sigmoid(a).chunk(2, dim=-1)
-    a_n = linear(x_BI, candidate.weight_ih, candidate.bias_ih) + linear(r * h, candidate.weight_hh, candidate.bias_hh)
+    a_n = linear(x_BI, candidate.weight_ih, candidate.bias_ih) + linear(
+        r * seen, candidate.weight_hh, candidate.bias_hh
+    )
     n = torch.tanh(a_n)
     return GRUResetBeforeValues(r=r, z=z, n=n, h=(1 - z) * n + z * h)
 
 
-def step_backward(dstate: State, x_BI: Tensor, state: State, params: Params) -> StepGradients:
+def step_backward(
+    dstate: State, x_BI: Tensor, state: State, params: Params, mask_BH: Tensor | None = None
+) -> StepGradients:
     """Partial derivatives of (4) to (1), in that order."""
     (h,) = state
     (dh_new,) = dstate
+    seen = masked(h, mask_BH)
     gates, candidate = _rows(params)
-    r, z, n, _ = values(x_BI, state, params)
+    r, z, n, _ = values(x_BI, state, params, mask_BH)
     # h' = (1 - z) * n + z * h
     dz = dh_new * (h - n)
     da_n = dh_new * (1 - z) * (1 - n * n)
-    # a_n = W_in x + b_in + W_hn (r * h) + b_hn
+    # a_n = W_in x + b_in + W_hn (r * seen) + b_hn
     drh = da_n @ candidate.weight_hh
-    da_r = drh * h * r * (1 - r)
+    da_r = drh * seen * r * (1 - r)
     da_z = dz * z * (1 - z)
-    # a_r, a_z = W_i x + b_i + W_h h + b_h
+    # a_r, a_z = W_i x + b_i + W_h seen + b_h
     da_rz = torch.cat((da_r, da_z), dim=-1)
     da = torch.cat((da_rz, da_n), dim=-1)
     dbias = da.sum(0)
     return StepGradients(
         dx=da @ params.weight_ih,
-        dstate=(da_rz @ gates.weight_hh + drh * r + dh_new * z,),
+        # seen = mask * h; h' = ... + z * h
+        dstate=(masked(da_rz @ gates.weight_hh + drh * r, mask_BH) + dh_new * z,),
         dparams=Params(
             weight_ih=da.mT @ x_BI,
-            weight_hh=torch.cat((da_rz.mT @ h, da_n.mT @ (r * h))),
+            weight_hh=torch.cat((da_rz.mT @ seen, da_n.mT @ (r * seen))),
             bias_ih=None if params.bias_ih is None else dbias,
             bias_hh=None if params.bias_hh is None else dbias,
         ),

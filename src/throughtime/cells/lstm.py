@@ -29,10 +29,10 @@ class LSTMValues(NamedTuple):
     h: Tensor
 
 
-def values(x_BI: Tensor, state: State, params: Params) -> LSTMValues:
+def values(x_BI: Tensor, state: State, params: Params, mask_BH: Tensor | None = None) -> LSTMValues:
     """Equations (1) to (6)."""
     h, c = state
-    a_x, a_h = affine(x_BI, h, params)
+    a_x, a_h = affine(x_BI, h, params, mask_BH)
     a_i, a_f, a_g, a_o = (a_x + a_h).chunk(4, dim=-1)
     i, f, g, o = torch.sigmoid(a_i), torch.sigmoid(a_f), torch.tanh(a_g), torch.sigmoid(a_o)
     c_new = f * c + i * g
@@ -57,16 +57,18 @@ def update_backward(dc_new: Tensor, c: Tensor, v: LSTMValues) -> tuple[Tensor, T
     return di * v.i * (1 - v.i), df * v.f * (1 - v.f), dg * (1 - v.g * v.g), dc
 
 
-def step_backward(dstate: State, x_BI: Tensor, state: State, params: Params) -> StepGradients:
+def step_backward(
+    dstate: State, x_BI: Tensor, state: State, params: Params, mask_BH: Tensor | None = None
+) -> StepGradients:
     """Partial derivatives of (6) to (1), in that order."""
     h, c = state
     dh_new, dc_new = dstate
-    v = values(x_BI, state, params)
+    v = values(x_BI, state, params, mask_BH)
     da_o, dc_through_h = output_backward(dh_new, v)
     da_i, da_f, da_g, dc = update_backward(dc_new + dc_through_h, c, v)
     # a = W_ih x + b_ih + W_hh h + b_hh
     da = torch.cat((da_i, da_f, da_g, da_o), dim=-1)
-    dx, dh, dparams = affine_backward(da, da, x_BI, h, params)
+    dx, dh, dparams = affine_backward(da, da, x_BI, h, params, mask_BH)
     return StepGradients(dx, (dh, dc), dparams)
 
 

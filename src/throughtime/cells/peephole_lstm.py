@@ -24,11 +24,11 @@ def peepholes(params: Params) -> tuple[Tensor, Tensor, Tensor]:
     return p_i, p_f, p_o
 
 
-def values(x_BI: Tensor, state: State, params: Params) -> LSTMValues:
+def values(x_BI: Tensor, state: State, params: Params, mask_BH: Tensor | None = None) -> LSTMValues:
     """Equations (1) to (6)."""
     h, c = state
     p_i, p_f, p_o = peepholes(params)
-    a_x, a_h = affine(x_BI, h, params)
+    a_x, a_h = affine(x_BI, h, params, mask_BH)
     a_i, a_f, a_g, a_o = (a_x + a_h).chunk(4, dim=-1)
     i, f, g = torch.sigmoid(a_i + p_i * c), torch.sigmoid(a_f + p_f * c), torch.tanh(a_g)
     c_new = f * c + i * g
@@ -36,12 +36,14 @@ def values(x_BI: Tensor, state: State, params: Params) -> LSTMValues:
     return LSTMValues(i=i, f=f, g=g, o=o, c=c_new, h=o * torch.tanh(c_new))
 
 
-def step_backward(dstate: State, x_BI: Tensor, state: State, params: Params) -> StepGradients:
+def step_backward(
+    dstate: State, x_BI: Tensor, state: State, params: Params, mask_BH: Tensor | None = None
+) -> StepGradients:
     """Partial derivatives of (6) to (1), in that order."""
     h, c = state
     dh_new, dc_new = dstate
     p_i, p_f, p_o = peepholes(params)
-    v = values(x_BI, state, params)
+    v = values(x_BI, state, params, mask_BH)
     da_o, dc_through_h = output_backward(dh_new, v)
     # a_o = ... + p_o * c'
     dc_new = dc_new + dc_through_h + da_o * p_o
@@ -50,7 +52,7 @@ def step_backward(dstate: State, x_BI: Tensor, state: State, params: Params) -> 
     dc = dc + da_i * p_i + da_f * p_f
     # a = W_ih x + b_ih + W_hh h + b_hh + ...
     da = torch.cat((da_i, da_f, da_g, da_o), dim=-1)
-    dx, dh, dparams = affine_backward(da, da, x_BI, h, params)
+    dx, dh, dparams = affine_backward(da, da, x_BI, h, params, mask_BH)
     dp = torch.cat(((da_i * c).sum(0), (da_f * c).sum(0), (da_o * v.c).sum(0)))
     return StepGradients(dx, (dh, dc), dparams._replace(weight_ch=dp))
 

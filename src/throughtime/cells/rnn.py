@@ -27,18 +27,20 @@ class RNNValues(NamedTuple):
 def _build(name: str, activation: Callable[[Tensor], Tensor], derivative: Callable[[Tensor], Tensor]) -> Cell:
     """The cell for one activation; `derivative` takes h' = activation(a_h)."""
 
-    def values(x_BI: Tensor, state: State, params: Params) -> RNNValues:
+    def values(x_BI: Tensor, state: State, params: Params, mask_BH: Tensor | None = None) -> RNNValues:
         (h,) = state
-        a_x, a_h = affine(x_BI, h, params)
+        a_x, a_h = affine(x_BI, h, params, mask_BH)
         return RNNValues(h=activation(a_x + a_h))
 
-    def step_backward(dstate: State, x_BI: Tensor, state: State, params: Params) -> StepGradients:
+    def step_backward(
+        dstate: State, x_BI: Tensor, state: State, params: Params, mask_BH: Tensor | None = None
+    ) -> StepGradients:
         (h,) = state
         (dh_new,) = dstate
         # h' = activation(a_h)
-        da = dh_new * derivative(values(x_BI, state, params).h)
+        da = dh_new * derivative(values(x_BI, state, params, mask_BH).h)
         # a_h = W_ih x + b_ih + W_hh h + b_hh
-        dx, dh, dparams = affine_backward(da, da, x_BI, h, params)
+        dx, dh, dparams = affine_backward(da, da, x_BI, h, params, mask_BH)
         return StepGradients(dx, (dh,), dparams)
 
     return Cell(name=name, gates=("h",), state_fields=("h",), values=values, step_backward=step_backward)

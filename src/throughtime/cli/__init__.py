@@ -3,6 +3,8 @@
     train       throughtime train TASK DATA --out MODEL
     predict     throughtime predict MODEL [DATA]
     evaluate    throughtime evaluate MODEL DATA
+    compare     throughtime compare TASK DATA
+    inspect     throughtime inspect MODEL [DATA]
     bench       throughtime bench
     demo        throughtime demo [TASK]
 

@@ -11,8 +11,10 @@ from typer.core import TyperGroup
 
 from throughtime import __version__
 from throughtime.cli.bench import bench
+from throughtime.cli.compare import compare
 from throughtime.cli.demo import demo
 from throughtime.cli.evaluate import evaluate
+from throughtime.cli.inspect import inspect
 from throughtime.cli.options import help_of
 from throughtime.cli.predict import predict
 from throughtime.cli.train import train
@@ -31,14 +33,15 @@ class _InOrder(TyperGroup):
     """Commands in the order in which they are used; typer puts groups last."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
-        return ["train", "predict", "evaluate", "bench", "demo"]
+        return ["train", "predict", "evaluate", "inspect", "compare", "bench", "demo"]
 
 
 app = typer.Typer(
     name="throughtime", cls=_InOrder, rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False
 )
 app.add_typer(train, name="train")
-for command in (predict, evaluate, bench, demo):
+app.add_typer(compare, name="compare")
+for command in (predict, evaluate, inspect, bench, demo):
     app.command(command.__name__, help=help_of(command))(command)
 
 
@@ -68,7 +71,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; every error of the user's is one line on stderr."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = typer.main.get_command(app).main(words, prog_name="throughtime", standalone_mode=False)
+        status = typer.main.get_command(app).main(words, prog_name="throughtime", standalone_mode=False, obj=words)
     except ThroughtimeError as error:
         return _refuse(str(error))
     except _USAGE_ERROR as error:

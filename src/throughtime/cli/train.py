@@ -18,14 +18,17 @@ from throughtime.cli.options import (
     help_of,
     use_threads,
 )
+from throughtime.errors import ArgumentError
 
 if TYPE_CHECKING:
     from throughtime.data import SeriesSet
+    from throughtime.training import TrainingResult
 
 __all__ = ["train"]
 
 _MODEL = "The model"
 _TRAINING = "The training"
+_RESTARTS = "Restarts and logs"
 _INTERRUPTED = 130
 
 train = typer.Typer(help="Train a model on a table and save it as a folder.", rich_markup_mode="rich")
@@ -39,6 +42,7 @@ def _start(context: typer.Context) -> None:
 
 
 def forecast(
+    context: typer.Context,
     data: Data,
     horizon: Annotated[int, typer.Option(help="How many steps ahead to forecast.", show_default=False)],
     out: Annotated[Path, typer.Option(metavar="MODEL", help="Folder to save the model in.", show_default=False)],
@@ -129,19 +133,62 @@ def forecast(
             help="The same seed gives the same model, bit by bit.", show_default="0", rich_help_panel=_TRAINING
         ),
     ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for checkpoints and a log, log.jsonl.",
+            show_default=False,
+            rich_help_panel=_RESTARTS,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on from the last checkpoint, to the same model bit by bit; begin where there is none.",
+            show_default=False,
+            rich_help_panel=_RESTARTS,
+        ),
+    ] = False,
+    checkpoint_steps: Annotated[
+        int | None,
+        typer.Option(help="Steps between checkpoints.", show_default="by time alone", rich_help_panel=_RESTARTS),
+    ] = None,
+    checkpoint_minutes: Annotated[
+        float | None,
+        typer.Option(help="Minutes between checkpoints.", show_default="10", rich_help_panel=_RESTARTS),
+    ] = None,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write curves for TensorBoard.", show_default=False, rich_help_panel=_RESTARTS
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw the loss by epoch.", show_default=False, rich_help_panel=_RESTARTS),
+    ] = None,
     threads: Threads = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a forecaster on one or many series.
 
     DATA has a row for each series and time: the name of the series, the time, and the value. Ctrl-C ends the training
-    early and saves the best model so far (exit status 130).
+    early and saves the best model so far (exit status 130). With --checkpoint DIR, Ctrl-C also writes a
+    checkpoint; with --checkpoint DIR --resume, the same command goes on where a training that was stopped or killed
+    had come to.
 
     [bold]throughtime train forecast sales.csv --horizon 12 --out model[/bold]
     """
     from throughtime.data import check_model_target
 
     check_model_target(out)
+    run = _run_options(checkpoint, resume, checkpoint_steps, checkpoint_minutes)
+    if plot is not None:
+        from throughtime.report import check_plot_target
+
+        check_plot_target(plot)
     use_threads(threads)
     columns: dict[str, Any] = {"id_col": id_col, "time_col": time_col, "target_col": target_col}
     given: dict[str, Any] = {
@@ -169,14 +216,33 @@ def forecast(
 
     chosen = {name: value for name, value in given.items() if value is not None}
     forecaster = Forecaster(horizon, **chosen)
-    with progress("training", quiet=quiet) as callbacks:
-        forecaster.fit(series.to_frame(), None if held_out is None else held_out.to_frame(), callbacks=callbacks)
+    options: dict[str, Any] = {}
+    if run is not None:
+        from throughtime.training import RunFolder
+
+        options["run"] = RunFolder(**run)
+    from throughtime.training import joined
+
+    with joined() as team, progress("training", quiet=quiet or not team.first) as callbacks:
+        if tensorboard is not None and team.first:
+            from throughtime.training import TensorBoardLog
+
+            callbacks = (*callbacks, TensorBoardLog(tensorboard))
+        later = None if held_out is None else held_out.to_frame()
+        forecaster.fit(series.to_frame(), later, callbacks=callbacks, **options)
+    if not team.first:  # of the processes that torchrun started, one writes and speaks
+        return
+    forecaster.origin_["command"] = shlex.join(["throughtime", *context.obj])
     interrupted = forecaster.history_.stopped == "interrupted"
     if interrupted and forecaster.history_.best_epoch is None:
         typer.echo("throughtime: interrupted before the first epoch ended; nothing was written", err=True)
         raise typer.Exit(_INTERRUPTED)
     forecaster.save(out)
+    if plot is not None:
+        _draw(plot, forecaster.history_)
     if not quiet:
+        if forecaster.history_.resumed_at is not None:
+            typer.echo(f"resumed     {checkpoint}, after step {forecaster.history_.resumed_at}")
         typer.echo(forecaster.summary())
         typer.echo(f"\nSaved {out}. Forecast the next {horizon} steps with:\n")
         typer.echo(f"  throughtime predict {shlex.quote(str(out))}")
@@ -187,6 +253,27 @@ def forecast(
 
 
 train.command("forecast", help=help_of(forecast))(forecast)
+
+
+def _run_options(folder: Path | None, resume: bool, steps: int | None, minutes: float | None) -> dict[str, Any] | None:
+    """What a `RunFolder` is made of; None without a folder, which the other options need."""
+    given = {"--resume": resume or None, "--checkpoint-steps": steps, "--checkpoint-minutes": minutes}
+    if folder is None:
+        for name, value in given.items():
+            if value is not None:
+                shown = name if value is True else f"{name} {value}"
+                raise ArgumentError(f"train: expected --checkpoint DIR beside {name}, got {shown} alone; give a folder")
+        return None
+    options: dict[str, Any] = {"path": folder, "resume": resume, "every_steps": steps}
+    return options if minutes is None else {**options, "every_minutes": minutes}
+
+
+def _draw(path: Path, result: "TrainingResult") -> None:
+    from throughtime.report import learning_curve_plot
+
+    epochs = result.history
+    validation = [epoch.validation_loss for epoch in epochs if epoch.validation_loss is not None]
+    learning_curve_plot(path, [epoch.train_loss for epoch in epochs], validation or None, best_epoch=result.best_epoch)
 
 
 def _read(path: Path, options: dict[str, Any]) -> "SeriesSet":

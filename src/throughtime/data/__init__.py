@@ -3,6 +3,11 @@
 frames          long frames of pandas, Polars and Arrow in (`read_series`) and out (`build_frame`)
 frequency       the step between time stamps, and calendar arithmetic with it
 tables          CSV, CSV.gz and Parquet in, CSV, JSON and Parquet out
+columns         the three columns of a long frame, checked, as arrays
+clock           time stamps as arrays, wall clock and UTC
+inference       finding the step of a set of series
+series          a set of series in flat arrays
+atomic          files that appear whole or not at all
 model_folder    model.safetensors + model.json
 """
 

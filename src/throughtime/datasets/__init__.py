@@ -8,6 +8,7 @@ running_maximum    aligned: the largest number so far
 copy_memory        aligned: symbols to be given back after a delay
 patterns           one-to-many: a string for each class
 reversal           encoder-decoder: strings of unequal length, reversed
+arguments          what every generator checks
 real               CO2 at Mauna Loa (monthly) and sunspots (yearly), shipped with the package
 
 Generators take a seed and give NumPy arrays with examples first.

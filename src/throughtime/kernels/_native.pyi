@@ -14,8 +14,11 @@ def set_instruction_set(name: str) -> None:
 def borrow_threads(parallel: int, member: int, members: int, usual: int) -> None:
     """Runs on an OpenMP runtime's threads, its functions at these addresses; zeros: on our own."""
 
-def saved_width(cell: int, hidden_size: int) -> int:
+def saved_width(cell: int, hidden_size: int, zoneout: bool = False) -> int:
     """Values of `saved` for each (time, row)."""
+
+def drop_mask(seed: int, stream: int, kind: int, p: float, rows: int, columns: int, dtype: int, mask: int) -> None:
+    """Writes a mask [rows, columns]: 0 with probability p, else 1 / (1 - p)."""
 
 def sequence_forward_raw(
     cell: int,
@@ -47,6 +50,7 @@ def sequence_forward_raw(
     c_n: int,
     saved: int,
     c_seq: int,
+    variation: object | None = None,
 ) -> None: ...
 def sequence_backward_raw(
     cell: int,
@@ -95,10 +99,13 @@ def sequence_backward_raw(
     saturated: int = 0,
     margin: float = 0.0,
     first_bad: int = 0,
+    variation: object | None = None,
 ) -> None: ...
 
 class Stepper:
     """Layers packed once, one time step a call, on the calling thread."""
 
-    def __init__(self, cell: int, dtype: int, layers: list[tuple[int, ...]]) -> None: ...
+    def __init__(
+        self, cell: int, dtype: int, layers: list[tuple[int, ...]], keep_h: float = 0.0, keep_c: float = 0.0
+    ) -> None: ...
     def step(self, x: int, h: int, c: int, h_out: int, c_out: int, B: int, reset: int) -> None: ...

@@ -15,117 +15,53 @@ from torch import Tensor
 
 from throughtime.cells import CELLS, Cell, Params, State
 from throughtime.errors import ArgumentError
-from throughtime.kernels import _native, native, openmp, reference
+from throughtime.kernels import _native, openmp, reference, saved_gates
+from throughtime.kernels.health import Listener, empty_health
+from throughtime.kernels.masks import Kind
+from throughtime.kernels.torch_arguments import (
+    CELL_CODES,
+    DTYPE_CODES,
+    address,
+    as_rows,
+    as_whole,
+    expect,
+    expect_inputs,
+    expect_weights,
+    has_zoneout,
+    problem,
+    reset_address,
+    saved_dtype,
+    varied,
+)
+from throughtime.kernels.variation import Variation
 
-_CELL_CODES = {name: code for name, (code, *_) in native.CELL_CODES.items()}
-_DTYPE_CODES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2}
-
-DTYPES = frozenset(_DTYPE_CODES)
+DTYPES = frozenset(DTYPE_CODES)
 
 # x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch: what a gradient may be asked for
 _DIFFERENTIABLE = 8
-
-
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
-
-
-# An address does not tell that torch reads a view with its sign turned (the imaginary part of a conjugate), hence
-# `resolve_neg` wherever an address is taken of what a caller gave.
-
-
-def _rows(tensor: Tensor) -> Tensor:
-    """The tensor with its last axis contiguous; its time and batch axes may have any strides."""
-    tensor = tensor.resolve_neg()
-    return tensor if tensor.stride(-1) == 1 or tensor.shape[-1] <= 1 else tensor.contiguous()
-
-
-def _whole(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else tensor.resolve_neg().contiguous()
+_SAVED_UNITS = 16  # `saved` has room for a multiple of this many units, the widest vector's
 
 
 # Two sets of threads would fight over the cores; torch's are there anyway.
 openmp.borrow_threads()
 
 
-def _problem(cell: str, x: Tensor, H: int) -> tuple[int, ...]:
-    """What both raw calls begin with: cell, dtype, T, B, I, H, x and its strides."""
-    return (_CELL_CODES[cell], _DTYPE_CODES[x.dtype], *x.shape, H, x.data_ptr(), x.stride(0), x.stride(1))
+def drop_mask(seed: Tensor, stream: int, kind: Kind, p: float, rows: int, units: int, dtype: torch.dtype) -> Tensor:
+    """`masks.drop_mask`, bit for bit, in one pass."""
+    mask = torch.empty((rows, units), dtype=dtype)
+    _native.drop_mask(int(seed), stream, int(kind), p, rows, units, DTYPE_CODES[dtype], mask.data_ptr())
+    return mask
 
 
-def _mask(reset: Tensor | None) -> tuple[int, ...]:
-    """A reset mask's address and strides."""
-    return (0, 0, 0) if reset is None else (reset.data_ptr(), *reset.stride())
-
-
-def _expect(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> None:
-    """Refuse a tensor that the kernels, which get its address, would read or write beyond.
-
-    Raises:
-        ArgumentError: it is missing, or has another shape, dtype or device.
-    """
-    if tensor is None or tensor.shape != shape or tensor.dtype is not dtype or not tensor.is_cpu:
-        got = "none" if tensor is None else f"{tuple(tensor.shape)}, {tensor.dtype} on {tensor.device}"
-        raise ArgumentError(
-            f"throughtime::sequence: expected {name} of {shape}, {dtype} on cpu, got {got}; "
-            "give tensors and parameters that fit each other"
-        )
-
-
-def _expect_weights(cell: Cell, I: int, weights: tuple[Tensor | None, ...], dtype: torch.dtype) -> int:
-    """Check the parameters, in the order of `Params`; gives H."""
-    weight_ih, weight_hh, bias_ih, bias_hh, weight_ch = weights
-    rows = 0 if weight_hh is None or weight_hh.dim() != 2 else weight_hh.shape[0]
-    H = max(1, rows // len(cell.gates))
-    rows = len(cell.gates) * H
-    _expect("weight_hh", weight_hh, (rows, H), dtype)
-    _expect("weight_ih", weight_ih, (rows, max(1, I)), dtype)
-    if bias_ih is not None:
-        _expect("bias_ih", bias_ih, (rows,), dtype)
-    if bias_hh is not None:
-        _expect("bias_hh", bias_hh, (rows,), dtype)
-    if cell.peephole_gates:
-        _expect("weight_ch", weight_ch, (3 * H,), dtype)
-    return H
-
-
-def _expect_inputs(cell: str, inputs: tuple[Tensor | None, ...]) -> tuple[int, int, int]:
-    """Check all of `sequence`'s tensors against x and the cell; gives T, B, H."""
-    x, h0, c0, *weights, lengths, reset = inputs
-    if cell not in CELLS:
-        raise ArgumentError(f"throughtime::sequence: expected a cell among {', '.join(CELLS)}, got {cell!r}")
-    if x is None or x.dim() != 3 or x.dtype not in _DTYPE_CODES or not x.is_cpu:
-        got = "none" if x is None else f"{tuple(x.shape)}, {x.dtype} on {x.device}"
-        raise ArgumentError(
-            f"throughtime::sequence: expected x of shape (T, B, I), float32, float64 or bfloat16 on cpu, got {got}; "
-            "convert it"
-        )
-    T, B, I = x.shape
-    H = _expect_weights(CELLS[cell], I, tuple(weights), x.dtype)
-    _expect("h0", h0, (B, H), x.dtype)
-    if "c" in CELLS[cell].state_fields:
-        _expect("c0", c0, (B, H), x.dtype)
-    if lengths is not None:
-        _expect("lengths", lengths, (B,), torch.int64)
-    if reset is not None:
-        _expect("reset", reset, (T, B), torch.bool)
-    return T, B, H
-
-
-def _saved_dtype(dtype: torch.dtype) -> torch.dtype:
-    """What the kernels save gates in: `Saved` in csrc/calls.h."""
-    return torch.float32 if dtype is torch.bfloat16 else dtype
-
-
-def _empties(save: bool, cell: Cell, T: int, B: int, H: int, like: Tensor) -> tuple[Tensor, ...]:
+def _empties(save: bool, cell: Cell, T: int, B: int, H: int, like: Tensor, zoneout: bool = False) -> tuple[Tensor, ...]:
     """y, h_n, c_n, saved, c_seq, not yet written; what a cell or a call does not have is empty."""
     has_c = "c" in cell.state_fields
-    width = _native.saved_width(_CELL_CODES[cell.name], H) if save else 0
+    width = _native.saved_width(CELL_CODES[cell.name], H, zoneout) if save else 0
     return (
         like.new_empty((T, B, H)),
         like.new_empty((B, H)),
         like.new_empty((B, H) if has_c else (0,)),
-        like.new_empty((T, B, width) if save else (0,), dtype=_saved_dtype(like.dtype)),
+        like.new_empty((T, B, width) if save else (0,), dtype=saved_dtype(like.dtype)),
         like.new_empty((T, B, H) if has_c and save else (0,)),
     )
 
@@ -145,20 +81,21 @@ def _forward(
     reverse: bool,
     save: bool,
     clean: bool = False,
+    variation: Variation | None = None,
 ) -> tuple[Tensor, ...]:
     given = (x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch, lengths, reset)
-    T, B, H = _expect_inputs(cell, given)
-    x = _rows(x)
+    T, B, H = expect_inputs(cell, given)
+    x = as_rows(x)
     # Bound to names, so that what a conversion made lives as long as the call.
-    inputs = [_whole(t) for t in (h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch, lengths)]
-    outputs = y, h_n, c_n, saved, c_seq = _empties(save, CELLS[cell], T, B, H, x)
+    inputs = [as_whole(t) for t in (h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch, lengths)]
+    outputs = y, h_n, c_n, saved, c_seq = _empties(save, CELLS[cell], T, B, H, x, has_zoneout(variation))
     if clean:
         saved.zero_()
     try:
-        _native.sequence_forward_raw(  # type: ignore[call-arg]
-            *_problem(cell, x, H),  # type: ignore[arg-type]
-            *map(_address, inputs),
-            *_mask(reset),
+        _native.sequence_forward_raw(  # type: ignore[call-arg,misc]
+            *problem(cell, x, H),  # type: ignore[arg-type]
+            *map(address, inputs),
+            *reset_address(reset),
             reverse,
             torch.get_num_threads(),
             y.data_ptr(),
@@ -168,6 +105,7 @@ def _forward(
             c_n.data_ptr() if c0 is not None else 0,
             saved.data_ptr() if save else 0,
             c_seq.data_ptr() if save and c0 is not None else 0,
+            variation=varied(variation, x, H),
         )
     except ValueError as error:
         raise ArgumentError(str(error)) from None
@@ -181,26 +119,29 @@ def _backward(
     cell: str,
     reverse: bool,
     needs: tuple[bool, ...],
+    listener: Listener | None = None,
+    variation: Variation | None = None,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of the differentiable inputs; None where `needs` says False."""
     x, h0, c0, weight_ih, weight_hh, _, _, weight_ch, lengths, reset = inputs
     assert x is not None
     assert weight_hh is not None
-    x = _rows(x)
-    states = [_whole(t) for t in (h0, c0, weight_ih, weight_hh, weight_ch, lengths)]
+    x = as_rows(x)
+    states = [as_whole(t) for t in (h0, c0, weight_ih, weight_hh, weight_ch, lengths)]
     y, _, _, saved, c_seq = outputs
     dy, dh_n, dc_n, _, dc_seq = d_outputs
-    dy = None if dy is None else _rows(dy)
-    finals = [_whole(t) for t in (dh_n, dc_n, dc_seq)]
+    dy = None if dy is None else as_rows(dy)
+    finals = [as_whole(t) for t in (dh_n, dc_n, dc_seq)]
     differentiable = (x, *inputs[1:_DIFFERENTIABLE])
     grads = tuple(
         t.new_empty(t.shape) if t is not None and need else None for t, need in zip(differentiable, needs, strict=True)
     )
     dx = grads[0]
-    _native.sequence_backward_raw(  # type: ignore[call-arg]
-        *_problem(cell, x, weight_hh.shape[1]),  # type: ignore[arg-type]
-        *map(_address, states),
-        *_mask(reset),
+    health = None if listener is None else empty_health(CELLS[cell], x.shape[0], x.shape[1])
+    _native.sequence_backward_raw(  # type: ignore[call-arg,misc]
+        *problem(cell, x, weight_hh.shape[1]),  # type: ignore[arg-type]
+        *map(address, states),
+        *reset_address(reset),
         reverse,
         torch.get_num_threads(),
         y.data_ptr(),
@@ -208,18 +149,30 @@ def _backward(
         y.stride(1),
         saved.data_ptr(),
         c_seq.data_ptr() if c0 is not None else 0,
-        _address(dy),
+        address(dy),
         *((0, 0) if dy is None else dy.stride()[:2]),
-        *map(_address, finals),
-        _address(dx),
+        *map(address, finals),
+        address(dx),
         *((0, 0) if dx is None else dx.stride()[:2]),
-        *map(_address, grads[1:]),
+        *map(address, grads[1:]),
+        *(
+            ()
+            if health is None or listener is None
+            else (*map(address, health[:3]), listener.margin, address(health[3]))
+        ),
+        variation=varied(variation, x, weight_hh.shape[1]),
     )
+    if health is not None and listener is not None:
+        listener.tell(health, d_outputs[:3])
     return grads
 
 
 def _second_order(
-    d_outputs: tuple[Tensor | None, ...], inputs: tuple[Tensor | None, ...], cell: str, reverse: bool
+    d_outputs: tuple[Tensor | None, ...],
+    inputs: tuple[Tensor | None, ...],
+    cell: str,
+    reverse: bool,
+    variation: Variation | None,
 ) -> tuple[Tensor | None, ...]:
     """The same gradients as differentiable functions of everything, by the reference scan."""
     dy, dh_n, dc_n, _, dc_seq = d_outputs
@@ -234,6 +187,7 @@ def _second_order(
             lengths=inputs[8],
             reset=inputs[9],
             reverse=reverse,
+            variation=variation,
         )
     )
     return tuple(next(found) if here else None for here in _present(cell))
@@ -248,10 +202,17 @@ class _Sequence(torch.autograd.Function):
     """Eager path; the operator's 100 µs of dispatch would be most of a small problem's time."""
 
     @staticmethod
-    def forward(ctx: Any, cell: str, reverse: bool, *inputs: Tensor | None) -> Any:
+    def forward(
+        ctx: Any,
+        cell: str,
+        reverse: bool,
+        listener: Listener | None,
+        variation: Variation | None,
+        *inputs: Tensor | None,
+    ) -> Any:
         ctx.set_materialize_grads(False)
-        ctx.cell, ctx.reverse = cell, reverse
-        outputs = _forward(*inputs, cell, reverse, True)  # type: ignore[arg-type,call-arg]
+        ctx.cell, ctx.reverse, ctx.listener, ctx.variation = cell, reverse, listener, variation
+        outputs = _forward(*inputs, cell, reverse, True, variation=variation)  # type: ignore[arg-type,call-arg,misc]
         ctx.mark_non_differentiable(outputs[3])
         ctx.save_for_backward(*inputs, *outputs)
         return outputs
@@ -261,11 +222,14 @@ class _Sequence(torch.autograd.Function):
         saved = ctx.saved_tensors
         inputs, outputs = saved[:10], saved[10:]
         if torch.is_grad_enabled():
-            grads = _second_order(d_outputs, inputs, ctx.cell, ctx.reverse)
+            grads = _second_order(d_outputs, inputs, ctx.cell, ctx.reverse, ctx.variation)
+            if ctx.listener is not None:
+                nothing = (False,) * _DIFFERENTIABLE
+                _backward(d_outputs, inputs, outputs, ctx.cell, ctx.reverse, nothing, ctx.listener, ctx.variation)
         else:
-            needs = ctx.needs_input_grad[2 : 2 + _DIFFERENTIABLE]
-            grads = _backward(d_outputs, inputs, outputs, ctx.cell, ctx.reverse, needs)
-        return None, None, *grads, None, None
+            needs = ctx.needs_input_grad[4 : 4 + _DIFFERENTIABLE]
+            grads = _backward(d_outputs, inputs, outputs, ctx.cell, ctx.reverse, needs, ctx.listener, ctx.variation)
+        return None, None, None, None, *grads, None, None
 
 
 @torch.library.custom_op("throughtime::sequence", mutates_args=())
@@ -283,19 +247,36 @@ def _sequence(
     cell: str,
     reverse: bool,
     save: bool,
+    h_mask: Tensor | None = None,
+    seed: Tensor | None = None,
+    zoneout: Sequence[float] | None = None,
+    stream: int = 0,
+    step0: int = 0,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """One layer in one direction: y, h_n, c_n, saved, c_seq."""
-    # The kernels leave parts of `saved` unwritten; an operator gives the same values for the same inputs.
-    return _forward(  # type: ignore[return-value]
-        x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch, lengths, reset, cell, reverse, save, clean=True
-    )
+    """One layer in one direction: y, h_n, c_n, saved, c_seq. The last five arguments are `Variation`'s."""
+    inputs = (x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch, lengths, reset)
+    variation = _variation(h_mask, zoneout, seed, stream, step0)
+    # The kernels leave parts of `saved` unwritten, past a length and beside a last, partly used vector; an operator
+    # gives the same values for the same inputs.
+    clean = lengths is not None or weight_hh.shape[1] % _SAVED_UNITS != 0
+    return _forward(*inputs, cell, reverse, save, clean=clean, variation=variation)  # type: ignore[return-value]
+
+
+def _variation(
+    h_mask: Tensor | None, zoneout: Sequence[float] | None, seed: Tensor | None, stream: int, step0: int
+) -> Variation | None:
+    """The operators' last arguments as one."""
+    if h_mask is None and zoneout is None:
+        return None
+    return Variation(h_mask, None if zoneout is None else tuple(zoneout), seed, stream, step0)
 
 
 @_sequence.register_fake
 def _(x: Tensor, h0: Tensor, c0: Tensor | None, weight_ih: Tensor, weight_hh: Tensor, *rest: Any) -> Any:
-    cell, _, save = rest[-3:]
+    cell, _, save = rest[5:8]
+    zoneout = rest[10] if len(rest) > 10 else None
     T, B, _ = x.shape
-    return _empties(save, CELLS[cell], T, B, weight_hh.shape[1], x)
+    return _empties(save, CELLS[cell], T, B, weight_hh.shape[1], x, zoneout is not None)
 
 
 @torch.library.custom_op("throughtime::sequence_backward", mutates_args=())
@@ -319,10 +300,17 @@ def _sequence_backward(
     c_seq: Tensor,
     cell: str,
     reverse: bool,
+    needs: int,
+    h_mask: Tensor | None = None,
+    seed: Tensor | None = None,
+    zoneout: Sequence[float] | None = None,
+    stream: int = 0,
+    step0: int = 0,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """The gradients of `sequence`'s differentiable inputs, empty where there is no such input."""
+    """The gradients of `sequence`'s differentiable inputs; empty where there is no such input, and where bit i of
+    `needs` is not set for the i-th."""
     inputs = (x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch, lengths, reset)
-    T, B, H = _expect_inputs(cell, inputs)
+    T, B, H = expect_inputs(cell, inputs)
     has_c = "c" in CELLS[cell].state_fields
     for name, gradient, shape in (
         ("dy", dy, (T, B, H)),
@@ -331,38 +319,49 @@ def _sequence_backward(
         ("dc_seq", dc_seq, (T, B, H) if has_c else (0,)),
     ):
         if gradient is not None:
-            _expect(name, gradient, shape, x.dtype)
-    _expect("y", y, (T, B, H), x.dtype)
-    _expect("saved", saved, (T, B, _native.saved_width(_CELL_CODES[cell], H)), _saved_dtype(x.dtype))
-    _expect("c_seq", c_seq, (T, B, H) if has_c else (0,), x.dtype)
-    outputs = (_rows(y), h0, h0, saved.contiguous(), c_seq.contiguous())
-    grads = _backward((dy, dh_n, dc_n, None, dc_seq), inputs, outputs, cell, reverse, (True,) * _DIFFERENTIABLE)
+            expect(name, gradient, shape, x.dtype)
+    expect("y", y, (T, B, H), x.dtype)
+    width = _native.saved_width(CELL_CODES[cell], H, zoneout is not None)
+    expect("saved", saved, (T, B, width), saved_dtype(x.dtype))
+    expect("c_seq", c_seq, (T, B, H) if has_c else (0,), x.dtype)
+    outputs = (as_rows(y), h0, h0, saved.contiguous(), c_seq.contiguous())
+    d_outputs = (dy, dh_n, dc_n, None, dc_seq)
+    variation = _variation(h_mask, zoneout, seed, stream, step0)
+    grads = _backward(d_outputs, inputs, outputs, cell, reverse, _needed(needs), variation=variation)
     return tuple(x.new_empty(0) if g is None else g for g in grads)  # type: ignore[return-value]
+
+
+def _needed(needs: int) -> tuple[bool, ...]:
+    return tuple(bool(needs >> i & 1) for i in range(_DIFFERENTIABLE))
 
 
 @_sequence_backward.register_fake
 def _(
     dy: Tensor | None, dh_n: Tensor | None, dc_n: Tensor | None, dc_seq: Tensor | None, x: Tensor, *rest: Any
 ) -> tuple[Tensor, ...]:
-    inputs = (x, *rest[: _DIFFERENTIABLE - 1])
-    return tuple(x.new_empty(0) if t is None else t.new_empty(t.shape) for t in inputs)
+    inputs, needs = (x, *rest[: _DIFFERENTIABLE - 1]), _needed(rest[14])
+    return tuple(
+        x.new_empty(0) if t is None or not need else t.new_empty(t.shape) for t, need in zip(inputs, needs, strict=True)
+    )
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.set_materialize_grads(False)
-    ctx.cell, ctx.reverse = inputs[10:12]
-    ctx.save_for_backward(*inputs[:10], *output)
+    ctx.cell, ctx.reverse, _, h_mask, seed, *ctx.varied = inputs[10:]
+    ctx.save_for_backward(*inputs[:10], *output, h_mask, seed)
 
 
 def _traced_backward(ctx: Any, *d_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
     saved = ctx.saved_tensors
-    inputs, outputs = saved[:10], saved[10:]
+    inputs, outputs, (h_mask, seed) = saved[:10], saved[10:15], saved[15:]
     dy, dh_n, dc_n, _, dc_seq = d_outputs
+    y, _, _, kept, c_seq = outputs
+    needs = sum(int(need) << i for i, need in enumerate(ctx.needs_input_grad[:_DIFFERENTIABLE]))
     grads = _sequence_backward(
-        dy, dh_n, dc_n, dc_seq, *inputs, outputs[0], outputs[3], outputs[4], ctx.cell, ctx.reverse
+        dy, dh_n, dc_n, dc_seq, *inputs, y, kept, c_seq, ctx.cell, ctx.reverse, needs, h_mask, seed, *ctx.varied
     )
-    kept = (None if t is None else g for t, g in zip(inputs[:_DIFFERENTIABLE], grads, strict=True))
-    return *kept, None, None, None, None, None
+    found = zip(inputs[:_DIFFERENTIABLE], grads, _needed(needs), strict=True)
+    return *(g if t is not None and need else None for t, g, need in found), *(None,) * 10
 
 
 _sequence.register_autograd(_traced_backward, setup_context=_keep)
@@ -377,6 +376,8 @@ def run(
     lengths: Tensor | None,
     reset: Tensor | None,
     reverse: bool,
+    listener: Listener | None = None,
+    variation: Variation | None = None,
 ) -> tuple[Tensor, State]:
     """Output (T, B, H) and final state of one layer in one direction.
 
@@ -387,34 +388,66 @@ def run(
     inputs = (x_TBI, state[0], state[1] if has_c else None, *params, lengths, reset)
     save = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs[:_DIFFERENTIABLE])
     if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0:
-        outputs = _sequence(*inputs, cell.name, reverse, save)
+        v = variation or Variation()
+        varied = v.h_mask, v.seed, v.zoneout, v.stream, v.step0
+        outputs = _sequence(*inputs, cell.name, reverse, save, *varied)
     elif save:
-        outputs = _Sequence.apply(cell.name, reverse, *inputs)  # type: ignore[no-untyped-call]
+        outputs = _Sequence.apply(cell.name, reverse, listener, variation, *inputs)  # type: ignore[no-untyped-call]
     else:
-        outputs = _forward(*inputs, cell.name, reverse, False)
+        outputs = _forward(*inputs, cell.name, reverse, False, variation=variation)
     y_TBH, h_n, c_n, *_ = outputs
     return y_TBH, (h_n, c_n) if has_c else (h_n,)
 
 
-def step_function(cell: Cell, params: Sequence[Params]) -> Callable[[Tensor, State, Tensor | None], State]:
+def states(
+    cell: Cell,
+    x_TBI: Tensor,
+    state: State,
+    params: Params,
+    *,
+    lengths: Tensor | None,
+    reset: Tensor | None,
+    reverse: bool,
+) -> tuple[tuple[Tensor, ...], State, dict[str, Tensor] | None]:
+    """As `run`, with every field of the state along time, each (T, B, H), in the place of the output.
+
+    The last are the gates' values, without a history; None where they cannot be had, as inside a graph.
+    """
+    has_c = len(state) == 2
+    inputs = (x_TBI, state[0], state[1] if has_c else None, *params, lengths, reset)
+    traced = torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
+    if traced:
+        outputs = _sequence(*inputs, cell.name, reverse, True)
+    else:
+        outputs = _Sequence.apply(cell.name, reverse, None, None, *inputs)  # type: ignore[no-untyped-call]
+    y_TBH, h_n, c_n, saved, c_seq_TBH = outputs
+    sequences, final = ((y_TBH, c_seq_TBH), (h_n, c_n)) if has_c else ((y_TBH,), (h_n,))
+    gates = None if traced else saved_gates.read(cell, saved, y_TBH, lengths, reverse=reverse)
+    return sequences, final, gates
+
+
+def step_function(
+    cell: Cell, params: Sequence[Params], zoneout: tuple[float, ...] | None = None
+) -> Callable[[Tensor, State, Tensor | None], State]:
     """One time step through layers packed now; see `dispatch.step_function`."""
-    whole = [tuple(_whole(p) for p in layer) for layer in params]  # lives until the weights are packed
+    whole = [tuple(as_whole(p) for p in layer) for layer in params]  # lives until the weights are packed
     weights = [layer.weight_ih for layer in params]
     H = params[0].weight_hh.shape[1]
     for index, (layer, weight) in enumerate(zip(params, weights, strict=True)):
-        _expect_weights(cell, H if index else weight.shape[-1], layer, weights[0].dtype)
-        _expect("weight_hh", layer.weight_hh, params[0].weight_hh.shape, weights[0].dtype)
-    layers = [(w.shape[1], H, *map(_address, layer)) for w, layer in zip(weights, whole, strict=True)]
-    step = _native.Stepper(_CELL_CODES[cell.name], _DTYPE_CODES[weights[0].dtype], layers).step
+        expect_weights(cell, H if index else weight.shape[-1], layer, weights[0].dtype)
+        expect("weight_hh", layer.weight_hh, params[0].weight_hh.shape, weights[0].dtype)
+    layers = [(w.shape[1], H, *map(address, layer)) for w, layer in zip(weights, whole, strict=True)]
+    keep = (*(zoneout or ()), 0.0, 0.0)[:2]
+    step = _native.Stepper(CELL_CODES[cell.name], DTYPE_CODES[weights[0].dtype], layers, *keep).step
     empty_like, has_c = torch.empty_like, "c" in cell.state_fields
 
     def run_step(x_BI: Tensor, state: State, reset: Tensor | None) -> State:
         # Asked before they are converted: a conversion that does nothing costs as much as a small layer's step.
         if x_BI.is_neg() or not x_BI.is_contiguous():
-            x_BI = _whole(x_BI)
+            x_BI = as_whole(x_BI)
         h = state[0]
         if h.is_neg() or not h.is_contiguous():
-            h = _whole(h)
+            h = as_whole(h)
         h_new = empty_like(h)
         reset_at = 0 if reset is None else (reset := reset.contiguous()).data_ptr()
         if not has_c:
@@ -422,7 +455,7 @@ def step_function(cell: Cell, params: Sequence[Params]) -> Callable[[Tensor, Sta
             return (h_new,)
         c = state[1]
         if c.is_neg() or not c.is_contiguous():
-            c = _whole(c)
+            c = as_whole(c)
         c_new = empty_like(h)
         step(x_BI.data_ptr(), h.data_ptr(), c.data_ptr(), h_new.data_ptr(), c_new.data_ptr(), x_BI.shape[0], reset_at)
         return h_new, c_new

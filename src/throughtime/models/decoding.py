@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from throughtime.errors import ArgumentError, ArgumentTypeError, BackendError
 from throughtime.models.sampling import Draws, Sampler, read_seeds
 from throughtime.nn import Recurrent
+from throughtime.nn.autocast import active_dtype
+from throughtime.nn.sequence_layer import SequenceLayer
 
 StepFunction = Callable[[Tensor, Any], tuple[Tensor, Any]]
 """What was just written, (B,) ids or (B, O) outputs, and a state; to the next logits or outputs and the next state."""
@@ -221,8 +223,15 @@ def read_limits(who: str, limit: Any, B: int, device: torch.device) -> Tensor:
     return torch.full((B,), limit, dtype=torch.int64, device=device)
 
 
-def step_of(recurrent: Recurrent) -> StepFunction:
-    """One time step of a one-way layer, x (B, I) and a state: its `stepper()`, or `step` where there is none."""
+def step_of(recurrent: SequenceLayer) -> StepFunction:
+    """One time step of a one-way layer, x (B, I) and a state: its `stepper()`, or `step` where there is none.
+
+    Under autocast it is `step`, too, since states are of autocast's dtype there and packed weights are not.
+    """
+    if not isinstance(recurrent, Recurrent):
+        return recurrent.step
+    if active_dtype(recurrent.layer_params(0).weight_ih.device.type) is not None:
+        return recurrent.step
     try:
         return recurrent.stepper()
     except BackendError as error:

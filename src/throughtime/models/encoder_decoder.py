@@ -5,6 +5,7 @@ K encoder features, H decoder features, V vocabulary, E features of an embedding
 """
 
 import sys
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -15,9 +16,9 @@ from throughtime.models.beam import Hypotheses, beam_search
 from throughtime.models.bridge import BRIDGES
 from throughtime.models.decoding import Decoded, decode, evaluating, step_of
 from throughtime.models.encoder_decoder_checks import check_attention, check_ids, check_layers
-from throughtime.models.ids import read_ids, vocabulary_of
+from throughtime.models.ids import check_tensor, read_ids, vocabulary_of
 from throughtime.models.sampling import Sampler
-from throughtime.nn import LSTMState, Recurrent, TimeDistributed
+from throughtime.nn import LSTMState, Recurrent, TimeDistributed, dropouts
 from throughtime.nn.attention import Attention, AttentionMemory
 from throughtime.nn.lengths import read_lengths
 
@@ -129,6 +130,10 @@ class EncoderDecoder(nn.Module):
                 dtype=weight.dtype,
             )
 
+    def extra_repr(self) -> str:
+        """What no module inside shows."""
+        return f"input_feeding={self.input_feeding}, bos={self.bos}, eos={self.eos}, pad={self.pad}"
+
     @property
     def bidirectional(self) -> bool:
         """Whether the encoder reads the source both ways; allowed, since the whole source is there."""
@@ -144,7 +149,9 @@ class EncoderDecoder(nn.Module):
 
         Raises:
             ArgumentError: a source is empty, an id is outside the embedding, or the lengths do not fit.
+            ArgumentTypeError: the source is no tensor.
         """
+        check_tensor("EncoderDecoder", "source", source)
         if source.dim() < 2 or source.shape[0] == 0:
             raise ArgumentError(
                 "EncoderDecoder: expected a source of shape (S, B) or (S, B, I) with S >= 1, got "
@@ -198,7 +205,7 @@ class EncoderDecoder(nn.Module):
         Raises:
             ArgumentError: shapes or lengths that do not go together, an empty source, an id outside an embedding, a
                 `teacher_forcing` outside [0, 1], or one between 0 and 1 without a seed.
-            ArgumentTypeError: a target that is not of whole numbers.
+            ArgumentTypeError: a source or target that is no tensor, a target that is not of whole numbers.
 
         **Source** [Bengio2015] for scheduled sampling.
         """
@@ -376,10 +383,11 @@ class EncoderDecoder(nn.Module):
         """
         ids_B, live = self._start(encoded, inputs_TB.device)
         found: list[Tensor] = []
+        masks_at = dropouts.over_pieces(self.decoder, inputs_TB.device)
         for t, target_B in enumerate(inputs_TB):
             if t > 0:
                 ids_B = target_B if gold_TB is None else target_B.where(gold_TB[t], found[-1].argmax(1))
-            vector_BH, live, _ = self._one(self.decoder.step, ids_B, live, encoded)
+            vector_BH, live, _ = self._one(partial(self.decoder.step, **masks_at(t)), ids_B, live, encoded)
             found.append(vector_BH if gold_TB is None else self.head.module(vector_BH))
         logits_TBV: Tensor = torch.stack(found) if gold_TB is not None else self.head(torch.stack(found), lengths_B)
         if gold_TB is None or lengths_B is None:
@@ -389,6 +397,7 @@ class EncoderDecoder(nn.Module):
 
     def _read_target(self, target: Tensor, lengths: Any, B: int) -> tuple[Tensor, Tensor | None]:
         """What the decoder reads, (T, B): bos, then the target without its last id; and the lengths."""
+        check_tensor("EncoderDecoder", "target", target)
         if target.dim() != 2 or target.shape[1] != B or target.shape[0] == 0:
             raise ArgumentError(
                 f"EncoderDecoder: expected a target of shape (T, {B}) with T >= 1, got {tuple(target.shape)}; pass "

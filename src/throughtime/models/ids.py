@@ -50,6 +50,36 @@ def read_ids(
     return ids
 
 
+def check_tensor(who: str, name: str, given: Any) -> None:
+    """A tensor.
+
+    Raises:
+        ArgumentTypeError: something else.
+    """
+    if not isinstance(given, Tensor):
+        raise ArgumentTypeError(
+            f"{who}: expected {name} to be a tensor, got {type(given).__name__}; pass torch.as_tensor(...), time first"
+        )
+
+
+def check_sequences(who: str, given: Any) -> None:
+    """A batch of sequences in one padded tensor, of three axes.
+
+    Raises:
+        ArgumentTypeError: no tensor, such as a PackedSequence.
+        ArgumentError: other axes.
+    """
+    if not isinstance(given, Tensor):
+        raise ArgumentTypeError(
+            f"{who}: expected a padded tensor, got {type(given).__name__}; pass the tensor, and lengths beside it"
+        )
+    if given.dim() != 3:
+        raise ArgumentError(
+            f"{who}: expected a batch of sequences with three axes, got {tuple(given.shape)}; "
+            "add the batch axis, of one row where there is one"
+        )
+
+
 def vocabulary_of(embedding: torch.nn.Module | None) -> int | None:
     """How many ids a module takes: the rows of the first `torch.nn.Embedding` in it, None where it has none."""
     modules = () if embedding is None else embedding.modules()

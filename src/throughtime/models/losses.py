@@ -13,12 +13,15 @@ from throughtime.nn.lengths import read_lengths
 
 
 class SequenceLoss(NamedTuple):
-    """A mean over valid steps: `training.WeightedLoss(*loss)` weighs it by their number."""
+    """A loss that is a mean over something else than the examples of a batch, such as the valid steps in it.
+
+    What a loss given to `training.train` may return; `training.WeightedLoss` is its name there.
+    """
 
     mean: Tensor
-    """A scalar; what is differentiated."""
-    weight: int
-    """The number of valid steps."""
+    """The mean, a scalar; what is differentiated."""
+    weight: float | Tensor
+    """What it is a mean over: the number of valid steps; positive."""
 
 
 def sequence_cross_entropy(

@@ -3,10 +3,12 @@
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from throughtime.errors import ArgumentError, ArgumentTypeError
+from throughtime.models.ids import check_sequences
 from throughtime.models.pooling import POOLINGS
-from throughtime.nn import Recurrent
+from throughtime.nn.sequence_layer import SequenceLayer
 
 
 class ManyToOne(nn.Module):
@@ -33,7 +35,7 @@ class ManyToOne(nn.Module):
     (4, 2)
     """
 
-    def __init__(self, recurrent: Recurrent, head: nn.Module, pooling: str | nn.Module = "last") -> None:
+    def __init__(self, recurrent: SequenceLayer, head: nn.Module, pooling: str | nn.Module = "last") -> None:
         super().__init__()
         names = ("last", *POOLINGS)
         if not isinstance(pooling, str | nn.Module):
@@ -63,9 +65,21 @@ class ManyToOne(nn.Module):
         """False: the output stands for the whole sequence."""
         return False
 
-    def forward(self, x: Tensor, lengths: Any = None) -> Tensor:
-        """The output of each row."""
-        hidden_TBF, state = self.recurrent(x, lengths=lengths)
+    def forward(self, x: Tensor | PackedSequence, *, lengths: Any = None, reset: Any = None) -> Tensor:
+        """The output of each row.
+
+        Args:
+            x: see **Shapes** of the class; with the pooling "last" a PackedSequence, too.
+            lengths: (B,).
+            reset: (T, B) bool, the recurrent layer's: True at t is a border between t − 1 and t.
+
+        Raises:
+            ArgumentError: x has no axes of time and batch, or what the layer refuses.
+            ArgumentTypeError: x is no tensor, nor a PackedSequence under "last".
+        """
+        if self.pooling is not None or not isinstance(x, PackedSequence):
+            check_sequences("ManyToOne.forward", x)
+        hidden_TBF, state = self.recurrent(x, lengths=lengths, reset=reset)
         if self.pooling is not None:
             time_first_TBF = hidden_TBF.transpose(0, 1) if self.recurrent.batch_first else hidden_TBF
             pooled_BF = self.pooling(time_first_TBF, lengths)

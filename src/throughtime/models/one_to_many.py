@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from throughtime.errors import ArgumentError
+from throughtime.errors import ArgumentError, ArgumentTypeError
 from throughtime.models.beginning import Beginning, check_rows
 from throughtime.models.decoding import (
     Decoded,
@@ -22,7 +22,7 @@ from throughtime.models.decoding import (
     read_limits,
     step_of,
 )
-from throughtime.models.ids import read_ids, vocabulary_of
+from throughtime.models.ids import check_tensor, read_ids, vocabulary_of
 from throughtime.models.sampling import Sampler
 from throughtime.nn import Recurrent, TimeDistributed
 from throughtime.nn.lengths import read_lengths
@@ -54,7 +54,8 @@ class OneToMany(nn.Module):
         condition: "first" or "every", see (3).
         writes: "ids" or "vectors"; None for what the embedding says, vectors without one.
 
-    **Raises** ArgumentError: the layer is bidirectional or batch-first; an unknown word; an embedding with
+    **Raises** ArgumentTypeError: the layer is none of throughtime.nn with weights of its own, such as a
+    `CustomRecurrent`. ArgumentError: the layer is bidirectional or batch-first; an unknown word; an embedding with
     ``feedback="none"``, or one that does not fit the layer or `writes`; a count below 1.
 
     >>> from throughtime.nn import GRU
@@ -95,6 +96,10 @@ class OneToMany(nn.Module):
         self.condition = condition
         self.writes = writes or ("vectors" if self.vocabulary is None else "ids")
 
+    def extra_repr(self) -> str:
+        """What no module inside shows."""
+        return f"feedback={self.feedback}, condition={self.condition}, writes={self.writes}"
+
     @property
     def _weight(self) -> Tensor:
         """Tells the layer's device and dtype."""
@@ -131,9 +136,10 @@ class OneToMany(nn.Module):
         Raises:
             ArgumentError: a condition is missing or not of this model, an id or class is out of range, or a shape does
                 not fit.
-            ArgumentTypeError: ids, classes or lengths are not whole numbers.
+            ArgumentTypeError: the target is no tensor, or ids, classes or lengths are not whole numbers.
         """
         who = "OneToMany.forward"
+        check_tensor(who, "target", target)
         axes = 3 if self.writes == "vectors" else 2
         if target.dim() < 2 or (self.feedback == "output" and target.dim() != axes):
             want = "vectors of shape (T, B, O)" if axes == 3 else "ids of shape (T, B)"
@@ -147,7 +153,7 @@ class OneToMany(nn.Module):
 
     def generate(
         self,
-        limit: int,
+        limit: int | Tensor,
         *,
         sampler: Sampler | None = None,
         seed: Any = 0,
@@ -167,7 +173,7 @@ class OneToMany(nn.Module):
         changes in the last bit of a logit.
 
         Args:
-            limit: the longest that a row may become, its prefix counted.
+            limit: the longest that a row may become, its prefix counted: an int, or (B,).
             sampler: how an id is chosen; `Sampler()`, draws from the model's own distribution, where None.
             seed: row b of an int draws with seed + b; or one seed for each row.
             stop: the id or ids that end a row; written and counted.
@@ -206,7 +212,7 @@ class OneToMany(nn.Module):
 
     def unroll(
         self,
-        limit: int,
+        limit: int | Tensor,
         *,
         until: Until | None = None,
         rows: int | None = None,
@@ -231,7 +237,7 @@ class OneToMany(nn.Module):
     def _begin(
         self,
         who: str,
-        limit: int,
+        limit: int | Tensor,
         rows: int | None,
         class_ids: Any,
         context: Tensor | None,
@@ -259,9 +265,11 @@ class OneToMany(nn.Module):
             P = prefix.shape[0]
             read_B = read_lengths(who, prefix_lengths, P, B, device)
             lengths_B = torch.full((B,), P, device=device) if read_B is None else read_B
-            if B and int(lengths_B.max()) > limit:
+            if B and int((lengths_B - limits_B).max()) > 0:
+                worst = int((lengths_B - limits_B).argmax())
                 raise ArgumentError(
-                    f"{who}: expected prefixes of at most limit = {limit} steps, got {int(lengths_B.max())}; "
+                    f"{who}: expected prefixes of at most limit = {int(limits_B[worst])} steps, got "
+                    f"{int(lengths_B[worst])}; "
                     "the limit counts the prefix, so raise it or cut the prefix"
                 )
             limits_B = limits_B - lengths_B
@@ -328,7 +336,12 @@ class OneToMany(nn.Module):
 _CONDITIONS = ("first", "every")
 
 
-def _check_layer(recurrent: Recurrent) -> None:
+def _check_layer(recurrent: Any) -> None:
+    if not isinstance(recurrent, Recurrent):
+        raise ArgumentTypeError(
+            f"OneToMany: expected recurrent to be an RNN, GRU or LSTM of throughtime.nn, got "
+            f"{type(recurrent).__name__}; a cell of your own goes into Aligned, ManyToOne and OneToOne"
+        )
     if recurrent.bidirectional:
         raise ArgumentError(
             "OneToMany: expected a one-way layer, got bidirectional=True, whose backward direction needs what has not "
@@ -380,10 +393,15 @@ def _agree(who: str, rows: int | None, class_ids: Any, context: Any, prefix: Any
                 f"{who}: expected prefix with axes (P, B), got shape {tuple(prefix.shape)}; add the missing axis"
             )
         return int(prefix.shape[1])
-    if class_ids is not None:
-        return len(class_ids)
-    if context is not None:
-        return len(context)
+    for name, given in (("class_ids", class_ids), ("context", context)):
+        if given is None:
+            continue
+        try:
+            return len(given)
+        except TypeError:
+            raise ArgumentTypeError(
+                f"{who}: expected {name} with one for each row, got {given!r}; pass a list or a tensor of them"
+            ) from None
     if state is not None:
         return int((state if isinstance(state, Tensor) else state[0]).shape[1])
     return 1

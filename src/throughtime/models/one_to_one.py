@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from throughtime.errors import ArgumentError
-from throughtime.nn import Recurrent
+from throughtime.nn.sequence_layer import SequenceLayer
 
 
 class OneToOne(nn.Module):
@@ -24,7 +24,7 @@ class OneToOne(nn.Module):
     (3, 1)
     """
 
-    def __init__(self, recurrent: Recurrent, head: nn.Module) -> None:
+    def __init__(self, recurrent: SequenceLayer, head: nn.Module) -> None:
         super().__init__()
         self.recurrent = recurrent
         self.head = head
@@ -45,9 +45,10 @@ class OneToOne(nn.Module):
         Raises:
             ArgumentError: x is not (B, I), or the state does not fit.
         """
-        if x.dim() != 2 or x.shape[1] != self.recurrent.input_size:
+        features = self.recurrent.input_size
+        if x.dim() != 2 or features not in (None, x.shape[1]):
             raise ArgumentError(
-                f"OneToOne: expected x of shape (B, {self.recurrent.input_size}), got {tuple(x.shape)}; "
+                f"OneToOne: expected x of shape (B, {'I' if features is None else features}), got {tuple(x.shape)}; "
                 "pass one step, or build Aligned for sequences"
             )
         time = 1 if self.recurrent.batch_first else 0

@@ -4,10 +4,16 @@ RNN, GRU, LSTM           torch.nn's, computed here
 GRUResetBefore           the GRU of the paper and of the lecture notes
 PeepholeLSTM             i and f see c, o sees c'
 PreviousPeepholeLSTM     i, f and o see c
+LayerNormRNN, LayerNormGRU, LayerNormLSTM   layer normalisation of both products
 RNNCell, GRUCell, LSTMCell, GRUResetBeforeCell, PeepholeLSTMCell, PreviousPeepholeLSTMCell  one time step each
 CustomRecurrent          a cell of your own over whole sequences
 LSTMState                (h, c)
 Stepper                  one time step at a time, weights packed once
+Trace                    every gate and cell value of every step: what `layer.trace` returns
+truncated                a long sequence in chunks, the gradient cut between them
+Chunk                    one of these chunks
+checkpointed             a long sequence with the memory of its square root, the gradient whole
+detach_state             a state without its history
 TimeDistributed          any module at every time step
 AdditiveAttention        a source's steps weighed by a small network of query and key
 MultiplicativeAttention  the same by a product through a matrix
@@ -34,11 +40,23 @@ from throughtime.nn.cell_modules import (
     RNNCell,
 )
 from throughtime.nn.custom import CustomRecurrent
-from throughtime.nn.layers import GRU, LSTM, RNN, GRUResetBefore, PeepholeLSTM, PreviousPeepholeLSTM
+from throughtime.nn.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    GRUResetBefore,
+    LayerNormGRU,
+    LayerNormLSTM,
+    LayerNormRNN,
+    PeepholeLSTM,
+    PreviousPeepholeLSTM,
+)
+from throughtime.nn.long_sequences import Chunk, checkpointed, detach_state, truncated
 from throughtime.nn.recurrent import Recurrent
 from throughtime.nn.state import LSTMState
 from throughtime.nn.stepper import Stepper
 from throughtime.nn.time_distributed import TimeDistributed
+from throughtime.nn.trace import Trace
 
 __all__ = [
     "GRU",
@@ -47,6 +65,7 @@ __all__ = [
     "AdditiveAttention",
     "Attention",
     "AttentionMemory",
+    "Chunk",
     "CustomRecurrent",
     "DotAttention",
     "GRUCell",
@@ -54,6 +73,9 @@ __all__ = [
     "GRUResetBeforeCell",
     "LSTMCell",
     "LSTMState",
+    "LayerNormGRU",
+    "LayerNormLSTM",
+    "LayerNormRNN",
     "MultiplicativeAttention",
     "PeepholeLSTM",
     "PeepholeLSTMCell",
@@ -63,5 +85,9 @@ __all__ = [
     "Recurrent",
     "Stepper",
     "TimeDistributed",
+    "Trace",
+    "checkpointed",
+    "detach_state",
     "masked_softmax",
+    "truncated",
 ]

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -14,17 +14,18 @@ from throughtime.cells import State
 from throughtime.errors import ArgumentError, ArgumentTypeError
 
 
-def check_size(who: str, name: str, value: Any) -> None:
-    """A positive whole number.
+def check_size(who: str, name: str, value: Any) -> int:
+    """A positive whole number, NumPy's too, as an int.
 
     Raises:
-        ArgumentTypeError: `value` is no int.
+        ArgumentTypeError: `value` is no whole number.
         ArgumentError: it is not positive.
     """
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise ArgumentTypeError(f"{who}: expected {name} to be an int, got {value!r}; pass a whole number")
     if value <= 0:
         raise ArgumentError(f"{who}: expected {name} > 0, got {value}; pass a positive number")
+    return int(value)
 
 
 def check_flag(who: str, name: str, value: Any) -> None:
@@ -52,20 +53,21 @@ def check_dropout(who: str, value: Any) -> None:
         )
 
 
-def check_proj_size(who: str, value: Any, hidden_size: int) -> None:
-    """0, or a number of projected units below `hidden_size`.
+def check_proj_size(who: str, value: Any, hidden_size: int) -> int:
+    """0, or a number of projected units below `hidden_size`, as an int.
 
     Raises:
         ArgumentTypeError: `value` is no int.
         ArgumentError: it is outside [0, hidden_size).
     """
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise ArgumentTypeError(f"{who}: expected proj_size to be an int, got {value!r}; pass a whole number")
-    if not 0 <= value < hidden_size:
+    if not 0 <= int(value) < hidden_size:
         raise ArgumentError(
             f"{who}: expected proj_size in [0, hidden_size) = [0, {hidden_size}), got {value}; "
             "pass 0 for no projection, or fewer units than hidden_size"
         )
+    return int(value)
 
 
 def check_nonlinearity(who: str, value: Any) -> None:
@@ -76,6 +78,19 @@ def check_nonlinearity(who: str, value: Any) -> None:
     """
     if value not in ("tanh", "relu"):
         raise ArgumentError(f"{who}: expected nonlinearity 'tanh' or 'relu', got {value!r}; pass one of these")
+
+
+def check_reset_state(who: str, value: Any) -> None:
+    """ "zero" or "learned".
+
+    Raises:
+        ArgumentError: `value` is neither.
+    """
+    if value not in ("zero", "learned"):
+        raise ArgumentError(
+            f"{who}: expected reset_state 'zero' or 'learned', got {value!r}; "
+            "a state of your own goes in with each call, as forward's reset_state"
+        )
 
 
 def check_place(who: str, what: str, tensor: Tensor, weight: Tensor) -> None:
@@ -97,7 +112,7 @@ def check_place(who: str, what: str, tensor: Tensor, weight: Tensor) -> None:
         )
 
 
-def read_tensors(who: str, given: Any, fields: Sequence[str]) -> State:
+def read_tensors(who: str, given: Any, fields: Sequence[str], name: str = "hx") -> State:
     """A state as a tuple of tensors, one for each field.
 
     Raises:
@@ -110,12 +125,18 @@ def read_tensors(who: str, given: Any, fields: Sequence[str]) -> State:
             kinds = ", ".join(type(s).__name__ for s in read)
             got = f"{len(read)} values" if len(read) != len(fields) else f"({kinds})"
         want = f"a tuple of tensors ({', '.join(fields)})" if len(fields) > 1 else f"one tensor {fields[0]}"
-        raise ArgumentTypeError(f"{who}: expected hx to be {want}, got {got}; pass the state that forward returned")
+        raise ArgumentTypeError(f"{who}: expected {name} to be {want}, got {got}; pass the state that forward returned")
     return read
 
 
 def check_state(
-    who: str, state: State, fields: Sequence[str], shapes: Sequence[tuple[int, ...]], axes: str, x: Tensor
+    who: str,
+    state: State,
+    fields: Sequence[str],
+    shapes: Sequence[tuple[int, ...]],
+    axes: str,
+    x: Tensor,
+    name: str = "hx",
 ) -> None:
     """State tensors of these shapes, with the input's dtype and device.
 
@@ -126,16 +147,16 @@ def check_state(
     for field, tensor, shape in zip(fields, state, shapes, strict=True):
         if tuple(tensor.shape) != shape:
             raise ArgumentError(
-                f"{who}: expected {field} in hx of shape {shape}, got {tuple(tensor.shape)}; the axes are {axes}"
+                f"{who}: expected {field} in {name} of shape {shape}, got {tuple(tensor.shape)}; the axes are {axes}"
             )
         if tensor.dtype != x.dtype:
             raise ArgumentTypeError(
-                f"{who}: expected {field} in hx of dtype {x.dtype}, the input's, got {tensor.dtype}; "
+                f"{who}: expected {field} in {name} of dtype {x.dtype}, the input's, got {tensor.dtype}; "
                 f"convert it with .to({x.dtype})"
             )
         if tensor.device != x.device:
             raise ArgumentError(
-                f"{who}: expected {field} in hx on {x.device}, where the input is, got {tensor.device}; "
+                f"{who}: expected {field} in {name} on {x.device}, where the input is, got {tensor.device}; "
                 f"move it with .to('{x.device}')"
             )
 

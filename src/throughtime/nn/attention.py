@@ -56,10 +56,8 @@ class Attention(nn.Module):
 
     def __init__(self, query_size: int, key_size: int) -> None:
         super().__init__()
-        check_size(type(self).__name__, "query_size", query_size)
-        check_size(type(self).__name__, "key_size", key_size)
-        self.query_size = query_size
-        self.key_size = key_size
+        self.query_size = check_size(type(self).__name__, "query_size", query_size)
+        self.key_size = check_size(type(self).__name__, "key_size", key_size)
 
     def precompute(self, memory: Tensor, lengths: Any = None) -> AttentionMemory:
         """The memory of one batch of sources: what of it does not depend on the query.
@@ -146,7 +144,7 @@ class AdditiveAttention(Attention):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(query_size, key_size)
-        check_size("AdditiveAttention", "attention_size", attention_size)
+        attention_size = check_size("AdditiveAttention", "attention_size", attention_size)
         self.attention_size = attention_size
         self.query = nn.Linear(query_size, attention_size, bias=False, device=device, dtype=dtype)
         self.key = nn.Linear(key_size, attention_size, device=device, dtype=dtype)

@@ -37,8 +37,8 @@ class StepCell(nn.Module):
     ) -> None:
         super().__init__()
         who = type(self).__name__
-        arguments.check_size(who, "input_size", input_size)
-        arguments.check_size(who, "hidden_size", hidden_size)
+        input_size = arguments.check_size(who, "input_size", input_size)
+        hidden_size = arguments.check_size(who, "hidden_size", hidden_size)
         arguments.check_flag(who, "bias", bias)
         self.input_size = input_size
         self.hidden_size = hidden_size

@@ -4,6 +4,7 @@ Axes in names: T time, B batch, I input features, S state features, D directions
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -12,8 +13,9 @@ from torch import Tensor
 from throughtime.cells import Cell, State
 from throughtime.errors import ArgumentError, ArgumentTypeError
 from throughtime.kernels import reference
-from throughtime.nn import arguments
-from throughtime.nn.sequence_layer import SequenceLayer
+from throughtime.nn import arguments, direction
+from throughtime.nn.direction import Call
+from throughtime.nn.sequence_layer import SequenceLayer, Values
 
 
 class CustomRecurrent(SequenceLayer):
@@ -65,8 +67,7 @@ class CustomRecurrent(SequenceLayer):
                     "pass one that takes x and the state of a time step"
                 )
         sizes = tuple(state_size) if isinstance(state_size, tuple | list) else (state_size,)
-        for size in sizes or (0,):
-            arguments.check_size(who, "state_size", size)
+        sizes = tuple(arguments.check_size(who, "state_size", size) for size in sizes or (0,))
         arguments.check_flag(who, "batch_first", batch_first)
         arguments.check_flag(who, "compiled", compiled)
         self.cell = cell
@@ -117,29 +118,34 @@ class CustomRecurrent(SequenceLayer):
                 made[id(cell)] = cell, torch.compile(cell)
         return [made[id(cell)][1] for cell in cells], None, None
 
-    def _run(
-        self, x_TBI: Tensor, state: State, opened: Any, lengths: Tensor | None, reset_TB: Tensor | None
-    ) -> tuple[Tensor, State]:
+    def _run(self, x_TBI: Tensor, state: State, opened: Any, call: Call) -> tuple[Tensor, State, Values]:
         outputs: list[Tensor] = []
         finals: list[State] = []
-        for direction, cell in enumerate(opened):
-            step = _Step(f"{self._who}.forward", cell, isinstance(self.state_size, tuple), len(state))
-            output_TBS, final, _ = reference.scan(
-                cast(Cell, step),
-                x_TBI,
-                tuple(s[direction] for s in state),
-                cast(Any, None),
-                lengths=lengths,
-                reset=reset_TB,
-                reverse=direction == 1,
+        values: list[Any] = []
+        who = f"{self._who}.{call.way.method}"
+        for index, cell in enumerate(opened):
+            step = cast(Cell, _Step(who, cell, isinstance(self.state_size, tuple), len(state)))
+            entering = tuple(s[index] for s in state)
+            output_TBS, final, kept = direction.run(
+                partial(_run, step), partial(_scan, step), x_TBI, entering, call, index, reverse=index == 1, apart=False
             )
             outputs.append(output_TBS)
             finals.append(final)
+            values.append(kept)
         output = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
-        return output, tuple(torch.stack(field) for field in zip(*finals, strict=True))
+        final_state = tuple(torch.stack(field) for field in zip(*finals, strict=True))
+        return output, final_state, (tuple(values),) if call.way.traced else ()
 
     def _public_state(self, state: State) -> Any:
         return state if isinstance(self.state_size, tuple) else state[0]
+
+
+def _scan(step: Cell, x_TBI: Tensor, state: State, **where: Any) -> tuple[Tensor, State, Any]:
+    return reference.scan(step, x_TBI, state, cast(Any, None), **where)
+
+
+def _run(step: Cell, x_TBI: Tensor, state: State, **where: Any) -> tuple[Tensor, State]:
+    return _scan(step, x_TBI, state, **where)[:2]
 
 
 class _Values(tuple[Tensor, ...]):
@@ -147,6 +153,10 @@ class _Values(tuple[Tensor, ...]):
 
     def __new__(cls, *values: Tensor) -> "_Values":
         return super().__new__(cls, values)
+
+    @property
+    def _fields(self) -> tuple[str, ...]:
+        return tuple(map(str, range(len(self))))
 
     def __getattr__(self, name: str) -> Tensor:
         if name.isdecimal():

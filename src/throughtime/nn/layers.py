@@ -28,6 +28,8 @@ class RNN(Recurrent):
     ((7, 2, 5), (1, 2, 5))
     """
 
+    _name_prefix: ClassVar[str] = ""
+
     def __init__(
         self,
         input_size: int,
@@ -42,12 +44,27 @@ class RNN(Recurrent):
         dtype: torch.dtype | None = None,
         *,
         backend: str = "auto",
+        reset_state: str = "zero",
+        recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        zoneout: float | tuple[float, ...] = 0.0,
     ) -> None:
         check_nonlinearity(self._who, nonlinearity)
-        self.cell_name = f"rnn_{nonlinearity}"  # type: ignore[misc]
+        self.cell_name = f"{self._name_prefix}rnn_{nonlinearity}"  # type: ignore[misc]
         self.nonlinearity = nonlinearity
         super().__init__(
-            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype, backend
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            device,
+            dtype,
+            backend,
+            reset_state,
+            (recurrent_dropout, weight_dropout, zoneout),
         )
 
 
@@ -83,9 +100,24 @@ class GRU(Recurrent):
         dtype: torch.dtype | None = None,
         *,
         backend: str = "auto",
+        reset_state: str = "zero",
+        recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        zoneout: float | tuple[float, ...] = 0.0,
     ) -> None:
         super().__init__(
-            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype, backend
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            device,
+            dtype,
+            backend,
+            reset_state,
+            (recurrent_dropout, weight_dropout, zoneout),
         )
 
 
@@ -143,6 +175,10 @@ class LSTM(Recurrent):
         dtype: torch.dtype | None = None,
         *,
         backend: str = "auto",
+        reset_state: str = "zero",
+        recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        zoneout: float | tuple[float, ...] = 0.0,
     ) -> None:
         super().__init__(
             input_size,
@@ -155,6 +191,8 @@ class LSTM(Recurrent):
             device,
             dtype,
             backend,
+            reset_state,
+            (recurrent_dropout, weight_dropout, zoneout),
             proj_size,
         )
 
@@ -186,6 +224,53 @@ class PreviousPeepholeLSTM(LSTM):
     """
 
     cell_name: ClassVar[str] = "previous_peephole_lstm"
+
+
+class LayerNormRNN(RNN):
+    """`RNN` with layer normalisation.
+
+    (1) LN(a; γ) = γ ∗ (a − μ) / √(σ² + 10⁻⁵), μ and σ² over all of a row's G*H values
+    (2) h' = tanh(LN(W_ih x; γ_ih) + b_ih + LN(W_hh h; γ_hh) + b_hh), or relu
+
+    Constructor: `RNN`'s. Parameters: `RNN`'s, and the gains ``weight_ln_ih_l{k}{_reverse}`` and
+    ``weight_ln_hh_l{k}{_reverse}`` of shape (G*H,), G = 1, ones at first. The native kernels do not have it.
+
+    **Source** [Ba2016]; `throughtime.cells.layer_norm_rnn` says what differs.
+    """
+
+    _name_prefix: ClassVar[str] = "layer_norm_"
+
+
+class LayerNormGRU(GRU):
+    """`GRU` with layer normalisation; LN as in `LayerNormRNN`, with G = 3.
+
+    (1) a_x = LN(W_ih x; γ_ih) + b_ih, a_h = LN(W_hh h; γ_hh) + b_hh, in blocks r, z, n
+    (2) r = σ(a_xr + a_hr), z = σ(a_xz + a_hz), n = tanh(a_xn + r ∗ a_hn)
+    (3) h' = (1 − z) ∗ n + z ∗ h
+
+    Constructor: `GRU`'s. Parameters: `GRU`'s, and ``weight_ln_ih_l{k}{_reverse}``, ``weight_ln_hh_l{k}{_reverse}``.
+
+    **Source** [Ba2016]; `throughtime.cells.layer_norm_gru` says what differs.
+    """
+
+    cell_name: ClassVar[str] = "layer_norm_gru"
+
+
+class LayerNormLSTM(LSTM):
+    """`LSTM` with layer normalisation; LN as in `LayerNormRNN`, with G = 4.
+
+    (1) i, f, o = σ(LN(W_ih x; γ_ih) + b_ih + LN(W_hh h; γ_hh) + b_hh), g = tanh of the same, each its own block
+    (2) c' = f ∗ c + i ∗ g
+    (3) h' = o ∗ tanh(LN(c'; γ_c) + β_c), this LN over the H values of c'
+
+    Constructor: `LSTM`'s, without `proj_size`. Parameters: `LSTM`'s, ``weight_ln_ih_l{k}{_reverse}``,
+    ``weight_ln_hh_l{k}{_reverse}``, and γ_c and β_c as ``weight_ln_c_l{k}{_reverse}`` and ``bias_ln_c_l{k}{_reverse}``
+    of shape (H,), the latter zeros at first, and not there with ``bias=False``.
+
+    **Source** [Ba2016].
+    """
+
+    cell_name: ClassVar[str] = "layer_norm_lstm"
 
 
 LAYERS: dict[str, Any] = {

@@ -22,8 +22,9 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from throughtime.cells import CELLS, Cell, State, StepGradients
-from throughtime.errors import BackendError
+from throughtime.errors import ArgumentError, BackendError
 from throughtime.kernels import reference
+from throughtime.kernels.variation import Variation, Zones
 
 _log = logging.getLogger("throughtime")
 
@@ -42,16 +43,18 @@ class ProjectedParams(NamedTuple):
 def _project(cell: Cell) -> Cell:
     """The cell with (2) after it; its parameters are `ProjectedParams`."""
 
-    def values(x_BI: Tensor, state: State, params: Any) -> Any:
-        v = cell.values(x_BI, state, params)
+    def values(x_BI: Tensor, state: State, params: Any, mask: Tensor | None = None) -> Any:
+        v = cell.values(x_BI, state, params, mask)
         return v._replace(h=linear(v.h, params.weight_hr))
 
-    def step_backward(dstate: State, x_BI: Tensor, state: State, params: Any) -> StepGradients:
+    def step_backward(
+        dstate: State, x_BI: Tensor, state: State, params: Any, mask: Tensor | None = None
+    ) -> StepGradients:
         dh_new, *dc_new = dstate
-        m = cell.values(x_BI, state, params).h
+        m = cell.values(x_BI, state, params, mask).h
         # h' = W_hr m
-        inner = cell.step_backward((dh_new @ params.weight_hr, *dc_new), x_BI, state, params)
-        return inner._replace(dparams=ProjectedParams(*inner.dparams, dh_new.mT @ m))  # type: ignore[arg-type]
+        inner = cell.step_backward((dh_new @ params.weight_hr, *dc_new), x_BI, state, params, mask)
+        return inner._replace(dparams=ProjectedParams._make((*inner.dparams, dh_new.mT @ m)))
 
     return replace(cell, name=f"{cell.name}_projected", values=values, step_backward=step_backward)
 
@@ -64,13 +67,26 @@ def check_backend(who: str, proj_size: int, backend: str) -> None:
     """Refuse a backend that has no projections.
 
     Raises:
-        BackendError: `backend` is "native".
+        BackendError: `backend` is neither "auto" nor "reference".
     """
-    if backend == "native":
+    if backend not in ("auto", "reference"):
         raise BackendError(
-            f"{who}: expected backend 'auto' or 'reference' with a projection, got backend='native' and "
-            f"proj_size={proj_size}, which the native kernels do not have; pass backend='auto', or proj_size=0 and a "
+            f"{who}: expected backend 'auto' or 'reference' with a projection, got backend={backend!r} and "
+            f"proj_size={proj_size}, which it does not have here; pass backend='auto', or proj_size=0 and a "
             "torch.nn.Linear after the layer"
+        )
+
+
+def check_cell(who: str, proj_size: int, cell_name: str) -> None:
+    """Refuse a cell that has no projection.
+
+    Raises:
+        ArgumentError: it is not among `PROJECTED`.
+    """
+    if cell_name not in PROJECTED:
+        raise ArgumentError(
+            f"{who}: expected proj_size=0, got {proj_size}, which {cell_name} does not have; "
+            "put a torch.nn.Linear after the layer"
         )
 
 
@@ -80,7 +96,7 @@ def _say() -> None:
     _log.info("recurrent layers with proj_size run on the reference backend, since the native kernels do not have it")
 
 
-def run(
+def scan(
     cell: Cell,
     x_TBI: Tensor,
     state: State,
@@ -89,11 +105,13 @@ def run(
     lengths: Tensor | None,
     reset: Tensor | None,
     reverse: bool,
-) -> tuple[Tensor, State]:
-    """One layer in one direction: the output (T, B, P) and the final state, differentiable to any order."""
+    reset_state: State | None = None,
+    variation: Variation | None = None,
+) -> tuple[Tensor, State, Any]:
+    """One layer in one direction, as `reference.scan` gives it: output (T, B, P), final state, values of every step."""
     if not torch.compiler.is_compiling():
         _say()
-    output_TBP, final_state, _ = reference.scan(
+    return reference.scan(
         PROJECTED[cell.name],
         x_TBI,
         state,
@@ -101,16 +119,18 @@ def run(
         lengths=lengths,
         reset=reset,
         reverse=reverse,
+        reset_state=reset_state,
+        variation=variation,
     )
-    return output_TBP, final_state
 
 
 def step_function(
-    cell: Cell, params: Sequence[ProjectedParams]
+    cell: Cell, params: Sequence[ProjectedParams], zoneout: tuple[float, ...] | None = None
 ) -> Callable[[Tensor, State, Tensor | None], tuple[Tensor, ...]]:
     """One time step through layers with copies of these weights; as `dispatch.step_function`, state (L, B, P or H)."""
     frozen = [ProjectedParams(*(None if p is None else p.detach().clone() for p in layer)) for layer in params]  # type: ignore[arg-type]
     with_projection = PROJECTED[cell.name]
+    zones = Zones(Variation(zoneout=zoneout), 0)
 
     @torch.no_grad()
     def step(x_BI: Tensor, state: State, reset: Tensor | None) -> State:
@@ -118,7 +138,8 @@ def step_function(
             state = tuple(torch.where(reset.unsqueeze(-1), s.new_zeros(()), s) for s in state)
         layers: list[State] = []
         for index, layer in enumerate(frozen):
-            layers.append(with_projection.step(x_BI, tuple(s[index] for s in state), layer))  # type: ignore[arg-type]
+            old = tuple(s[index] for s in state)
+            layers.append(zones.blend(0, old, with_projection.step(x_BI, old, layer)))  # type: ignore[arg-type]
             x_BI = layers[-1][0]
         return tuple(torch.stack(field) for field in zip(*layers, strict=True))
 

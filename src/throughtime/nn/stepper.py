@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parametrize
 
-from throughtime.cells import Params
-from throughtime.errors import ArgumentError, ArgumentTypeError
+from throughtime.errors import ArgumentError, ArgumentTypeError, BackendError
 from throughtime.kernels import dispatch
-from throughtime.nn import projection
+from throughtime.nn import arguments, projection
 from throughtime.nn.projection import ProjectedParams
 from throughtime.nn.state import public_state
 
@@ -24,15 +23,16 @@ class Stepper:
     """A frozen copy of a one-way layer's weights, called as ``stepper(x, state) -> (output, state)``.
 
     The numbers are those of the layer's `forward` over the same steps, bit for bit on the native backend. No gradient
-    is recorded, dropout is off, and nothing is allocated but the result. The weights are packed when the handle is
-    made: a call refuses to go on once it sees that a parameter is another tensor or was changed in place, and `refresh`
-    packs again. A write that torch cannot see (through ``.data``, NumPy, a fused optimizer) needs `refresh` to count.
+    is recorded, the layer runs as in evaluation, and nothing is allocated but the result. The weights are packed when
+    the handle is made: a call refuses to go on once it sees that a parameter is another tensor or was changed in place,
+    and `refresh` packs again; a handle whose `follows` is True does so by itself. A write that torch cannot see
+    (through ``.data``, NumPy, a fused optimizer) needs `refresh` to count.
 
     **Shapes** x (B, I); state tensors (L, B, H), h (L, B, P) with `proj_size` P, None for zeros; reset (B,) bool, True
     starts a row anew before the step; output (B, H), or (B, P).
 
-    **Raises** ArgumentError: the layer is bidirectional; a shape does not fit; a parameter changed or is set by
-    a hook. ArgumentTypeError: a dtype does not fit.
+    **Raises** ArgumentError: the layer is bidirectional; a shape does not fit; a parameter changed. BackendError: a
+    hook sets a parameter before each call. ArgumentTypeError: a dtype or type does not fit.
     """
 
     def __init__(self, layer: "Recurrent") -> None:
@@ -43,6 +43,8 @@ class Stepper:
             )
         self._layer = layer
         self._who = f"{type(layer).__name__}.stepper"
+        self.follows = False
+        """Whether a call that sees a changed parameter packs again, instead of refusing."""
         self.refresh()
 
     def refresh(self) -> None:
@@ -50,7 +52,7 @@ class Stepper:
         layer = self._layer
         for name in (name for names in layer._parameter_names for name in names if name is not None):
             if name not in layer._parameters and not parametrize.is_parametrized(layer, name):
-                raise ArgumentError(
+                raise BackendError(
                     f"{self._who}: expected {name} to be a parameter, got one that a hook sets before each call; "
                     "use torch.nn.utils.parametrizations, whose weights can be read at any time"
                 )
@@ -69,15 +71,25 @@ class Stepper:
         self._output_shape = torch.Size(())
         self._single = False
         self._fields = len(layer.cell.state_fields)
+        own = layer._own_reset_state()
+        self._reset_state = None if own is None else tuple(s.detach().clone().unsqueeze(1) for s in own)
+        zoneout = layer.dropouts.zoneout if any(layer.dropouts.zoneout) else None
         if layer.proj_size:
-            self._run = projection.step_function(layer.cell, [p for p in params if isinstance(p, ProjectedParams)])
+            self._run = projection.step_function(
+                layer.cell, [p for p in params if isinstance(p, ProjectedParams)], zoneout
+            )
         else:
-            self._run = dispatch.step_function(layer.cell, [p for p in params if isinstance(p, Params)], layer.backend)
+            self._run = dispatch.step_function(
+                layer.cell, [p for p in params if not isinstance(p, ProjectedParams)], layer.backend, zoneout
+            )
 
-    def __call__(self, x: Tensor, state: Any = None, reset: Tensor | None = None) -> tuple[Tensor, Any]:
+    def __call__(self, x: Tensor, state: Any = None, reset: Any = None) -> tuple[Tensor, Any]:
         """One time step: the top layer's output and the next state."""
         for parameters, name, parameter, version in self._seen:
             if parameters[name] is not parameter or (version is not None and parameter._version != version):
+                if self.follows:
+                    self.refresh()
+                    break
                 raise ArgumentError(
                     f"{self._who}: expected the weights that were packed, but {name} has changed since; "
                     "call refresh() to pack it again"
@@ -88,15 +100,17 @@ class Stepper:
             raise ArgumentTypeError(
                 f"{self._who}: expected x of {self._dtype} on {self._device}, got {x.dtype} on {x.device}; convert it"
             )
-        if state is None:
-            given: tuple[Tensor, ...] = tuple(map(x.new_zeros, self._state_shapes))
+        if state is None and self._reset_state is not None:
+            given: tuple[Tensor, ...] = tuple(s.expand(-1, x.shape[0], -1) for s in self._reset_state)
+        elif state is None:
+            given = tuple(map(x.new_zeros, self._state_shapes))
         else:
             given = self._read_state(state)
-        if reset is not None and (reset.dtype != torch.bool or reset.shape != x.shape[:1]):
-            raise ArgumentError(
-                f"{self._who}: expected reset of shape ({x.shape[0]},) and torch.bool, got {tuple(reset.shape)} and "
-                f"{reset.dtype}; pass one flag for each row"
-            )
+        if reset is not None and not _is_mask(reset, x):
+            reset = arguments.read_reset(self._who, reset, tuple(x.shape[:1]), x.device)
+        if reset is not None and self._reset_state is not None:
+            rows = reset.unsqueeze(-1)
+            given, reset = tuple(torch.where(rows, r, s) for r, s in zip(self._reset_state, given, strict=True)), None
         found = self._run(x, given, reset)
         h = found[0]
         return h.view(self._output_shape) if self._single else h.select(0, -1), public_state(found)
@@ -116,11 +130,9 @@ class Stepper:
         self._output_shape = self._state_shapes[0][1:]
 
     def _read_state(self, state: Any) -> tuple[Tensor, ...]:
-        given = state if isinstance(state, tuple) else (state,)
-        if len(given) != self._fields:
-            raise ArgumentError(
-                f"{self._who}: expected a state of {self._fields} tensors, got {len(given)}; pass the one last returned"
-            )
+        given = state if isinstance(state, tuple) else tuple(state) if isinstance(state, list) else (state,)
+        if len(given) != self._fields or not isinstance(given[0], Tensor) or not isinstance(given[-1], Tensor):
+            given = arguments.read_tensors(self._who, state, self._layer.cell.state_fields, "state")
         for tensor, shape in zip(given, self._state_shapes, strict=True):
             if tensor.shape != shape or tensor.dtype is not self._dtype:
                 raise ArgumentError(
@@ -128,6 +140,13 @@ class Stepper:
                     f"{tuple(tensor.shape)} and {tensor.dtype}; pass the state last returned"
                 )
         return given
+
+
+def _is_mask(reset: Any, x: Tensor) -> bool:
+    """Whether it is a flag for each row as it stands: reading it costs more than this comparison."""
+    if not isinstance(reset, Tensor) or reset.dtype is not torch.bool:
+        return False
+    return reset.shape == x.shape[:1] and reset.device == x.device
 
 
 def _version(parameter: Tensor) -> int | None:

@@ -5,6 +5,7 @@ from typing import Protocol
 from throughtime.training.records import EpochRecord, StepRecord, TrainingResult, TrainingStart
 
 
+# Each method has a body beside its docstring: without one, type checkers take a protocol's method for abstract.
 class Callback(Protocol):
     """Called by `train`. Subclass it and write the methods you want; the others do nothing.
 
@@ -14,12 +15,20 @@ class Callback(Protocol):
 
     def on_start(self, start: TrainingStart) -> None:
         """Before the first step."""
+        return
 
     def on_step(self, record: StepRecord) -> None:
         """After the update of every step."""
+        return
 
     def on_epoch(self, record: EpochRecord) -> None:
         """After every epoch and its validation."""
+        return
 
     def on_end(self, result: TrainingResult) -> None:
         """At the end, however it came; the model holds its best weights by now."""
+        return
+
+    def close(self) -> None:
+        """Last of all, after an exception too: give back what is held. It may come without `on_start`."""
+        return

@@ -1,10 +1,16 @@
-"""The norm of a gradient, and its bound."""
+"""The norm of a gradient, and its bounds: on the whole of it, on each layer's share, on each entry."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
+
+from throughtime.training.config import TrainingConfig
+
+# torch's names of a recurrent layer's weights end so: the layer, and the direction where it is the second.
+_LAYER = re.compile(r"_(l\d+(?:_reverse)?)$")
 
 
 def gradients_of(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
@@ -39,3 +45,55 @@ def clip_by_norm(gradients: Sequence[Tensor], limit: float | None) -> tuple[floa
     for gradient in gradients:
         gradient.mul_(scale)
     return norm, True
+
+
+def layer_of(name: str) -> str:
+    """The layer that a parameter of this name belongs to: its module, and in a recurrent one the layer and direction.
+
+    >>> layer_of("encoder.weight_hh_l1_reverse"), layer_of("head.bias")
+    ('encoder.l1_reverse', 'head')
+    """
+    module, _, last = name.rpartition(".")
+    hit = _LAYER.search(last)
+    return ".".join(part for part in (module, hit.group(1) if hit else "") if part)
+
+
+class Clipper:
+    """The bounds of one training. Values are clipped first, then the norm of what is left."""
+
+    def __init__(self, model: nn.Module, config: TrainingConfig) -> None:
+        self.norm = config.clip_norm
+        self.value = config.clip_value
+        named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+        self.parameters = [parameter for _, parameter in named]
+        self.layers: list[list[nn.Parameter]] | None = None
+        if config.clip_scope == "layer":
+            layers: dict[str, list[nn.Parameter]] = {}
+            for name, parameter in named:
+                layers.setdefault(layer_of(name), []).append(parameter)
+            self.layers = list(layers.values())
+
+    def clip(self) -> tuple[float, bool]:
+        """Clip the gradients in place.
+
+        Returns:
+            The global norm before any clipping, and whether something was clipped. Where the norm is not finite,
+            nothing is.
+        """
+        gradients = gradients_of(self.parameters)
+        if self.layers is None and self.value is None:
+            return clip_by_norm(gradients, self.norm)
+        norm = global_norm(gradients)
+        if not math.isfinite(norm):
+            return norm, False
+        clipped = self.value is not None and self._clip_values(gradients, self.value)
+        for group in [self.parameters] if self.layers is None else self.layers:
+            clipped |= clip_by_norm(gradients_of(group), self.norm)[1]
+        return norm, clipped
+
+    @staticmethod
+    def _clip_values(gradients: Sequence[Tensor], limit: float) -> bool:
+        beyond = [g for g in gradients if g.numel() and torch.linalg.vector_norm(g, math.inf).item() > limit]
+        for gradient in beyond:
+            gradient.clamp_(-limit, limit)
+        return bool(beyond)

@@ -2,24 +2,21 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from throughtime.errors import ArgumentError, ArgumentTypeError
+from throughtime.models.losses import SequenceLoss
+from throughtime.training.batches import ordered_epoch
+from throughtime.training.distributed import ALONE, Team
 from throughtime.training.seeding import modes_kept
-from throughtime.training.sources import BatchSource, ordered_batches
+from throughtime.training.sources import BatchSource
+from throughtime.training.streaming import StreamSource
 
-
-class WeightedLoss(NamedTuple):
-    """A loss that is a mean over something else than the examples of a batch, such as the valid tokens in it."""
-
-    mean: Tensor
-    """The mean, a scalar; what is differentiated."""
-    weight: float | Tensor
-    """What it is a mean over: the number of tokens; positive."""
-
+WeightedLoss = SequenceLoss
+"""A loss that is a mean over something else than the examples of a batch; what the losses of `models` return."""
 
 Loss = Callable[[nn.Module, Any], Tensor | WeightedLoss]
 """`loss(model, batch)`: the mean over the examples of the batch, or a `WeightedLoss`."""
@@ -49,7 +46,7 @@ def weigh(returned: object, examples: int) -> tuple[Tensor, float]:
         ArgumentError: not a scalar, or a weight that is not positive and finite.
     """
     mean, weight = returned, float(examples)
-    if isinstance(returned, WeightedLoss):
+    if isinstance(returned, SequenceLoss):
         mean, weight = returned.mean, float(returned.weight)
         if not 0.0 < weight < math.inf:
             raise ArgumentError(
@@ -66,8 +63,12 @@ def weigh(returned: object, examples: int) -> tuple[Tensor, float]:
 
 
 @torch.no_grad()
-def mean_loss(model: nn.Module, loss: Loss, data: BatchSource, batch_size: int = 32) -> float:
+def mean_loss(
+    model: nn.Module, loss: Loss, data: BatchSource | StreamSource, batch_size: int = 32, team: Team = ALONE
+) -> float:
     """The loss of a data set: the model in eval mode (restored afterwards), no gradient, in the order of the source.
+
+    Of a team, every process must call it with the same data; each computes its part, and all get the whole.
 
     Raises:
         ArgumentError: `data` is empty, or what `weigh` refuses.
@@ -76,15 +77,16 @@ def mean_loss(model: nn.Module, loss: Loss, data: BatchSource, batch_size: int =
     mean = MeanLoss()
     with modes_kept(model):
         model.eval()
-        for indices in ordered_batches(len(data), batch_size):
-            value, weight = weigh(loss(model, data.batch(indices)), len(indices))
+        for batch, examples in ordered_epoch(data, batch_size, team):
+            value, weight = weigh(loss(model, batch), examples)
             mean.add(value.item(), weight)
+    mean.total, mean.weight = team.sum(mean.total, mean.weight)
     return mean.value
 
 
 def check_source(who: str, name: str, data: object) -> None:
-    """Refuse what is not a `BatchSource`, and an empty one."""
-    if not isinstance(data, BatchSource):
+    """Refuse what is not a `BatchSource` or a stream, and an empty one."""
+    if not isinstance(data, BatchSource | StreamSource):
         raise ArgumentTypeError(
             f"{who}: expected {name} with __len__() and batch(indices), got {type(data).__name__}; "
             "wrap tensors in a TensorSource"

@@ -24,6 +24,8 @@ class TrainingStart:
     """Planned; patience or a budget may end earlier."""
     parameters: int
     """Numbers that are trained."""
+    resumed_at: int | None = None
+    """Steps done before, where a checkpoint is gone on from."""
 
 
 class StepRecord(NamedTuple):
@@ -35,7 +37,7 @@ class StepRecord(NamedTuple):
     """In the epoch."""
     steps_per_epoch: int
     global_step: int
-    """Over all epochs."""
+    """Over all epochs, skipped ones too."""
     loss: float
     learning_rate: float
     grad_norm: float
@@ -43,6 +45,10 @@ class StepRecord(NamedTuple):
     clipped: bool
     seconds: float
     """Since the start of the training."""
+    skipped: bool = False
+    """No update was made: the loss or the gradient was not finite."""
+    bptt_clipped: float | None = None
+    """Part of the rows and steps of time whose gradient a `ClippedBPTT` clipped; None without one."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,10 @@ class EpochRecord:
     """Of training, without validation."""
     seconds: float
     """With validation."""
+    skipped_steps: int = 0
+    """Steps without an update, since the loss or the gradient was not finite."""
+    padding: float | None = None
+    """Part of the training batches that is padding, 0 to 1; None where the data tell no lengths."""
 
 
 @dataclass(frozen=True)
@@ -82,3 +92,5 @@ class TrainingResult:
     steps: int
     """Steps whose update was made."""
     seconds: float
+    resumed_at: int | None = None
+    """The step of the checkpoint that this call went on from; None where it began."""

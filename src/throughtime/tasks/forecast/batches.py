@@ -13,6 +13,7 @@ from torch import Tensor
 from throughtime.tasks.forecast.scaling import Scaler
 from throughtime.tasks.forecast.strategies import Batch, Strategy
 from throughtime.tasks.forecast.windows import Windows
+from throughtime.training import fingerprint
 
 Array = NDArray[np.float64]
 
@@ -54,6 +55,12 @@ class WindowSource:
         values_NT = windows.flat_values[np.where(inside_NT, begin[:, None] + steps, begin[:, None])]
         scaled_NT = (values_NT - self._level_N[index, None]) / self._scale_N[index, None]
         return Batch(_time_first(np.where(inside_NT, scaled_NT, 0.0)), _lengths(windows), windows.input_size)
+
+    def fingerprint(self) -> str:
+        """Of every value, where the windows lie, and how they are scaled."""
+        windows = self._windows
+        places = (windows.origins, windows.lengths, windows.input_size, windows.horizon)
+        return fingerprint(windows.flat_values, places, self._level_N, self._scale_N)
 
 
 def forecast(model: Strategy, windows: Windows, scaler: Scaler) -> Array:

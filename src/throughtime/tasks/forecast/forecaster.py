@@ -1,6 +1,7 @@
 """The forecaster: series in, the next values of each out."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ from throughtime.tasks.forecast.evaluation import MODEL, Evaluation, evaluate
 from throughtime.tasks.forecast.scaling import SCALINGS, fit_scaler
 from throughtime.tasks.forecast.strategies import ANCHORS, STRATEGIES, Batch, Strategy, build
 from throughtime.tasks.forecast.windows import Windows, end_windows, rolling_windows
-from throughtime.training import Callback, TrainingConfig, TrainingResult, train
+from throughtime.training import Callback, RunFolder, TrainingConfig, TrainingResult, fingerprint, train
 
 LOSSES = ("mse", "mae")
 _OWN_COLUMNS = ("cutoff", "forecast", "naive", "seasonal_naive", "linear")
@@ -114,7 +115,15 @@ class Forecaster(Estimator):
         self.season_length = season_length
         self.seed = seed
 
-    def fit(self, df: Any, validation: Any = None, *, callbacks: Sequence[Callback] = ()) -> Self:
+    def fit(
+        self,
+        df: Any,
+        validation: Any = None,
+        *,
+        callbacks: Sequence[Callback] = (),
+        run: RunFolder | None = None,
+        max_seconds: float | None = None,
+    ) -> Self:
         """Train on every window of the frame's series.
 
         Args:
@@ -122,11 +131,14 @@ class Forecaster(Estimator):
             validation: a frame to validate on, every window inside it, whatever its series are called; None holds out
                 the end of each series, or whole series where these are shorter than three windows.
             callbacks: told of every step and epoch (`throughtime.training.Callback`).
+            run: a folder for checkpoints and a log, from which a training that was killed goes on
+                (`throughtime.training.RunFolder`).
+            max_seconds: training ends after the first step that ends later than this, and one validation; None: never.
 
         Raises:
-            ArgumentError: a hyper-parameter is out of its range.
+            ArgumentError: a hyper-parameter or `max_seconds` is out of its range.
             DataError: the frame cannot be used, or its series are too short (the message says how many points
-                are needed).
+                are needed); or the run folder cannot be used, or is of a training with other data or options.
         """
         self._check_parameters()
         series = self._read(df, "Forecaster.fit", self.freq)
@@ -145,15 +157,18 @@ class Forecaster(Estimator):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             model = self._build(anchor, season_length)
-        config = self._training_config(len(split.training))
+        config = replace(self._training_config(len(split.training)), max_seconds=max_seconds)
         source, held_out = WindowSource(split.training, scaler), WindowSource(split.validation, scaler)
-        result = train(model, self._loss, source, held_out if len(held_out) else None, config, callbacks)
+        if run is not None:
+            run = replace(run, about={**run.about, **{f"{self.task} {k}": v for k, v in self.get_params().items()}})
+        result = train(model, self._loss, source, held_out if len(held_out) else None, config, callbacks, run=run)
         if result.best_epoch is None and result.stopped == "non-finite":
             raise DataError(f"Forecaster.fit: expected a finite loss, got none in the first epoch ({result.message})")
 
         self.model_, self.scaler_, self.anchor_ = model, scaler, anchor
         self.input_size_, self.season_length_, self.frequency_ = input_size, season_length, series.frequency
         self.validation_ = split.how
+        self.origin_ = {"data": fingerprint(series.flat_values, series.flat_times.astype(np.int64), series.offsets)}
         self.history_: TrainingResult = result
         self.linear_ = LinearAutoregression.fit(split.training, *scaler.apply(split.training))
         # `series` scales by all that came since a series began; the others need the last window alone.
@@ -406,6 +421,7 @@ class Forecaster(Estimator):
         return tensors, {
             "scaling": self.scaler_._asdict(),
             "metrics": self.metrics_,
+            **({"origin": self.origin_} if self.origin_ else {}),  # folders older than it have none
             "fitted": {
                 "anchor": self.anchor_,
                 "input_size": self.input_size_,
@@ -427,6 +443,7 @@ class Forecaster(Estimator):
         self.metrics_ = {name: extra["metrics"][name] for name in ("validation_loss", "best_epoch", "epochs")}
         self.anchor_ = stored.choice_from(fitted, "anchor", ANCHORS)
         self.validation_ = str(fitted["validation"])
+        self.origin_ = {str(name): str(value) for name, value in extra.get("origin", {}).items()}
         self.input_size_, self.season_length_ = (stored.count_from(fitted, n) for n in ("input_size", "season_length"))
         self.n_series_, self.n_points_, self.n_windows_ = (
             stored.count_from(fitted, n) for n in ("n_series", "n_points", "n_windows")

@@ -1,7 +1,7 @@
 """A forecaster's parts as arrays and JSON, and back: the end of its series, and how training went."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -134,8 +134,12 @@ def check_model(model: nn.Module, tensors: Mapping[str, np.ndarray]) -> None:
 
 
 def history_json(history: TrainingResult) -> dict[str, Any]:
-    """How training went, epoch by epoch."""
-    return asdict(history)
+    """How training went, epoch by epoch; what stands at its default is left out, as in folders older than the field."""
+    return {**_told(history), "history": [_told(record) for record in history.history]}
+
+
+def _told(record: TrainingResult | EpochRecord) -> dict[str, Any]:
+    return {field.name: v for field in fields(record) if (v := getattr(record, field.name)) != field.default}
 
 
 def history_from_json(fields: Mapping[str, Any]) -> TrainingResult:

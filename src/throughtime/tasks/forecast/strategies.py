@@ -124,7 +124,7 @@ class Direct(Strategy):
     def forward(self, batch: Batch) -> Tensor:
         """The forecast (B, K)."""
         anchor_TBK = anchors(batch.history_TB, self.anchor, self.season_length, self.horizon)
-        correction: Tensor = self.net(self.read(batch.history_TB), batch.lengths)
+        correction: Tensor = self.net(self.read(batch.history_TB), lengths=batch.lengths)
         return batch.at_end(anchor_TBK) + correction
 
     def errors(self, batch: Batch) -> list[Tensor]:

@@ -1,0 +1,144 @@
+"""Forecasting as something to compare cells on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from throughtime.data.frames import SeriesSet
+from throughtime.errors import ArgumentError
+from throughtime.nn.layers import LAYERS
+from throughtime.tasks.comparison_records import Scores
+from throughtime.tasks.forecast.batches import WindowSource
+from throughtime.tasks.forecast.evaluation import MODEL
+from throughtime.tasks.forecast.forecaster import Forecaster
+from throughtime.tasks.forecast.windows import rolling_windows
+from throughtime.training import Callback, RunFolder, TrainingResult, fingerprint, watch
+
+_MOST_WINDOWS = 5
+_PROBED_ROWS = 32
+
+
+class ForecastContest:
+    """Series whose end is held out: every model learns from what lies before the first origin, and forecasts the rest.
+
+    Args:
+        df: long frame of series.
+        horizon: steps ahead.
+        n_windows: origins a series, the last one `horizon` before the end; None: as many as leave two thirds of the
+            shortest series to learn from, at least 1 and at most 5.
+        step_size: steps between origins; None: the horizon.
+        options: of `Forecaster`, but for `cell`, `seed` and `epochs`, which a comparison sets.
+
+    Raises:
+        ArgumentError: an option that a comparison sets, that `Forecaster` does not have, or out of its range.
+        DataError: the frame cannot be used, or a series is too short for the windows.
+    """
+
+    task = "forecast"
+
+    def __init__(
+        self, df: Any, horizon: int, *, n_windows: int | None = None, step_size: int | None = None, **options: Any
+    ) -> None:
+        known = [name for name in Forecaster._parameter_names() if name not in ("horizon", "cell", "seed", "epochs")]
+        for name in options:
+            if name not in known:
+                raise ArgumentError(
+                    f"ForecastContest: expected options among {', '.join(known)}, got {name!r}; "
+                    "a comparison sets cell, seed and epochs itself"
+                )
+        self._options = {"horizon": horizon, **options}
+        forecaster = Forecaster(**self._options)
+        forecaster._check_parameters()
+        self._series = forecaster._read(df, "ForecastContest", forecaster.freq)
+        self.step_size = forecaster._check_rolling(1, step_size, "ForecastContest")
+        self.n_windows = _windows(self._series, horizon, self.step_size) if n_windows is None else n_windows
+        forecaster._check_rolling(self.n_windows, step_size, "ForecastContest")
+        held_out = horizon + (self.n_windows - 1) * self.step_size
+        short = np.flatnonzero(self._series.lengths <= held_out)
+        if len(short):
+            forecaster._refuse_short(self._series, int(short[0]), held_out + 1, self.n_windows, "ForecastContest")
+        self._seen = self._series.cut(held_out)
+
+    @property
+    def cells(self) -> Sequence[str]:
+        """The cells of `Forecaster`."""
+        return tuple(LAYERS)
+
+    @property
+    def origins(self) -> str:
+        """What is measured, in words."""
+        origins = f"{self.n_windows} origin{'s' * (self.n_windows > 1)} in each of {len(self._series)} series"
+        return f"{self._options['horizon']} steps ahead, {origins}"
+
+    def question(self) -> Mapping[str, Any]:
+        """Data, windows and every option of the forecaster."""
+        series = self._series
+        chosen = Forecaster(**self._options).get_params()
+        return {
+            "data": fingerprint(series.flat_values, series.flat_times.astype(np.int64), series.offsets),
+            "windows": self.n_windows,
+            "step": self.step_size,
+            **{name: value for name, value in chosen.items() if name not in ("cell", "seed", "epochs")},
+        }
+
+    def fit(
+        self,
+        cell: str,
+        seed: int,
+        *,
+        epochs: int,
+        max_seconds: float,
+        run: RunFolder | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> "FittedForecaster":
+        """A forecaster trained on what lies before the first origin."""
+        forecaster = Forecaster(**self._options, cell=cell, seed=seed, epochs=epochs)
+        forecaster.fit(self._seen.to_frame(), callbacks=callbacks, run=run, max_seconds=max_seconds)
+        return FittedForecaster(forecaster, self._series, self.n_windows, self.step_size)
+
+
+class FittedForecaster:
+    """A forecaster with the data that it is judged on."""
+
+    def __init__(self, forecaster: Forecaster, series: SeriesSet, n_windows: int, step_size: int) -> None:
+        self.forecaster = forecaster
+        self._series = series
+        self._rolling = (n_windows, step_size)
+
+    @property
+    def training(self) -> TrainingResult:
+        """How the fit went."""
+        return self.forecaster.history_
+
+    @property
+    def parameters(self) -> int:
+        """Trained numbers."""
+        return self.forecaster.n_parameters_
+
+    def evaluate(self) -> Scores:
+        """`Forecaster.evaluate` on the held-out origins; MASE decides, MAE where no series has a scale."""
+        n_windows, step_size = self._rolling
+        found = self.forecaster.evaluate(self._series.to_frame(), n_windows=n_windows, step_size=step_size)
+        errors = dict(found.metrics)
+        return Scores(errors=errors.pop(MODEL), baselines=errors, decisive=found.decisive_metric)
+
+    def memory(self) -> tuple[int, int] | None:
+        """Over the histories before the held-out origins, 32 at most: the farthest reach of any layer, and K."""
+        forecaster = self.forecaster
+        n_windows, step_size = self._rolling
+        windows = rolling_windows(self._series, n_windows, step_size, forecaster.input_size_, forecaster.horizon)
+        chosen = np.unique(np.linspace(0, len(windows) - 1, min(len(windows), _PROBED_ROWS)).round().astype(np.int64))
+        batch = WindowSource(windows[chosen], forecaster.scaler_).batch(torch.arange(len(chosen)))
+        parameters = [p for p in forecaster.model_.parameters() if p.requires_grad]
+        with torch.enable_grad(), watch(forecaster.model_) as ears:
+            torch.autograd.grad(forecaster.model_(batch).sum(), parameters, allow_unused=True)
+        layers = [(layer.memory, layer.steps) for layer in ears.report().layers]
+        known = [(memory, steps) for memory, steps in layers if memory is not None]
+        return max(known, default=None)
+
+
+def _windows(series: SeriesSet, horizon: int, step: int) -> int:
+    spare = int(series.lengths.min()) // 3 - horizon
+    return min(max(spare // step + 1, 1), _MOST_WINDOWS)
