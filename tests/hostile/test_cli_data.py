@@ -60,7 +60,7 @@ def put(folder: Path, content: Rows | bytes) -> Path:
 def no_training(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """No bad table may get as far as a step of training."""
     if "model" not in request.fixturenames:
-        monkeypatch.setattr(loop, "_Training", None)
+        monkeypatch.setattr(loop, "Training", None)
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,7 @@ def test_a_bad_model_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path, 
 @pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refusals must come before the first step."""
-    monkeypatch.setattr(loop, "_Training", None)
+    monkeypatch.setattr(loop, "Training", None)
 
 
 @pytest.mark.usefixtures("no_training")
