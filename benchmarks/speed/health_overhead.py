@@ -4,16 +4,20 @@ A step is forward, backward, clipping and Adam of an LSTM with a linear head, on
 of 100 steps each, so that all see the same machine; a figure is the median over the blocks of time per step,
 the report at the end of each block counted.
 
-    OMP_NUM_THREADS=1 python benchmarks/speed/health_overhead.py
+    OMP_NUM_THREADS=1 python -m benchmarks.speed.health_overhead --out benchmarks/results/health_overhead.json
 """
 
 import argparse
 import statistics
 import time
+from importlib.metadata import version
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from benchmarks.speed import machine, store
+from throughtime import __version__
 from throughtime.models import ManyToOne
 from throughtime.nn import LSTM
 from throughtime.training import GradientHealth, TensorSource, TrainingConfig, train
@@ -39,17 +43,29 @@ def seconds(shape: tuple[int, int, int, int], every: int | None) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--blocks", type=int, default=7)
-    blocks = parser.parse_args().blocks
+    parser.add_argument("--out", type=Path, help="write the figures here as JSON")
+    given = parser.parse_args()
+    rows = {}
     for shape in SHAPES:
         found: dict[int | None, list[float]] = {None: [], 20: [], 1: []}
-        for _ in range(blocks):
+        for _ in range(given.blocks):
             for every, times in found.items():
                 times.append(seconds(shape, every) / BLOCK * 1e3)
         off, seldom, always = (statistics.median(times) for times in found.values())
+        name = f"T{shape[0]} B{shape[1]} I{shape[2]} H{shape[3]}"
+        rows[name] = {"ms a step": off, "every 20 steps": seldom / off - 1, "every step": always / off - 1}
         print(
-            f"T{shape[0]} B{shape[1]} I{shape[2]} H{shape[3]}: off {off:.3f} ms a step, every 20 {seldom:.3f} "
-            f"({seldom / off - 1:+.1%}), every step {always:.3f} ({always / off - 1:+.1%})"
+            f"{name}: off {off:.3f} ms a step, every 20 {seldom:.3f} ({seldom / off - 1:+.1%}), every step "
+            f"{always:.3f} ({always / off - 1:+.1%})"
         )
+    if given.out is not None:
+        about = {
+            "machine": machine.describe(),
+            "versions": {"throughtime": __version__, "torch": version("torch")},
+            "figures": "processor time of a training step, one thread; the shares are what watching adds",
+            "blocks": given.blocks,
+        }
+        store.write(given.out, {**about, "rows": rows})
 
 
 if __name__ == "__main__":
