@@ -162,7 +162,15 @@ def joined() -> Iterator[Team]:
     if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
         yield team()
         return
-    dist.init_process_group("gloo")
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    # The store may outlive the processes of an attempt, and those started again must not find the addresses of the ones
+    # before: each attempt has names of its own.
+    store, rank, world = next(rendezvous("env://"))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = PrefixStore(f"throughtime, attempt {attempt}", store)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=world)
     try:
         yield team()
     finally:
