@@ -1,6 +1,7 @@
 """Ctrl-C anywhere: training returns, with the best weights so far."""
 
 import signal
+from collections.abc import Iterator
 from contextlib import nullcontext
 
 import pytest
@@ -13,6 +14,14 @@ from tests.training.restarts import run
 from throughtime.nn import GRU
 from throughtime.training import Callback, GradientHealth, TensorSource, loop, train
 from throughtime.training.interruption import held_back
+
+
+@pytest.fixture(autouse=True)
+def pythons_own_handler() -> Iterator[None]:
+    """A process started in the background of a shell ignores Ctrl-C, and so would these tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class CtrlC(Callback):
