@@ -10,7 +10,7 @@ from tests.structure.tree import modules, room
 # From the ground up; the rooms of one floor do not see each other.
 FLOORS = (
     ("errors",),
-    ("_extras",),
+    ("_extras", "_atomic"),
     ("cells",),
     ("kernels",),
     ("nn",),

@@ -143,8 +143,8 @@ def demo(
 
 def _prepare(out: Path) -> dict[str, Path]:
     """The files to write, with the folder made and every one of them found writable."""
+    from throughtime._atomic import check_parent, check_room
     from throughtime.data import check_model_target, check_table_target
-    from throughtime.data.atomic import check_parent, check_room
     from throughtime.report import check_plot_target
 
     targets = {"plot": out / "forecasts.png", "model": out / "model", "data": out / f"{EXAMPLES[0].name}.csv"}

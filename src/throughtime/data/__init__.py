@@ -7,7 +7,6 @@ columns         the three columns of a long frame, checked, as arrays
 clock           time stamps as arrays, wall clock and UTC
 inference       finding the step of a set of series
 series          a set of series in flat arrays
-atomic          files that appear whole or not at all
 model_folder    model.safetensors + model.json
 """
 

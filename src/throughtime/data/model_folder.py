@@ -12,7 +12,6 @@ import json
 import math
 import os
 import platform
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from throughtime import __version__
-from throughtime.data.atomic import check_parent, check_room, sync_folder, temporary_sibling
+from throughtime._atomic import check_parent, check_room, write_folder
 from throughtime.errors import ArgumentError, ArgumentTypeError, DataError, ModelFolderError
 
 __all__ = ["FORMAT_VERSION", "ModelFolder", "check_model_target", "read_model_folder", "write_model_folder"]
@@ -184,33 +183,12 @@ def check_model_target(path: str | os.PathLike[str]) -> None:
 
 
 def _place(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write the files into a hidden sibling folder, then give it the name."""
-    target = folder.resolve()
-    new, old = temporary_sibling(target), temporary_sibling(target)
     try:
-        new.mkdir()
-        for name, content in files.items():
-            with (new / name).open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        sync_folder(new)
-        if target.exists():
-            target.rename(old)
-        try:
-            new.rename(target)
-        except OSError:
-            if old.exists():
-                old.rename(target)
-            raise
-        sync_folder(target.parent)
+        write_folder(folder.resolve(), files)
     except OSError as error:
         raise DataError(
             f"{folder}: expected to write a model folder, got {error.strerror}; give another path"
         ) from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _native(name: str, array: Any) -> NDArray[Any]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from throughtime._atomic import check_writable, replacing
 from throughtime._extras import require
-from throughtime.data.atomic import check_writable, replacing
 from throughtime.data.frames import ID_COLUMN, read_series
 from throughtime.data.frequency import Frequency
 from throughtime.data.series import SeriesSet

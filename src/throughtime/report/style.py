@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from throughtime._atomic import check_writable, replacing
 from throughtime._extras import require
-from throughtime.data.atomic import check_writable, replacing
 from throughtime.errors import ArgumentError
 
 if TYPE_CHECKING:

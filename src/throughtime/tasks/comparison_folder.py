@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from throughtime.data.atomic import replacing
+from throughtime._atomic import replacing
 from throughtime.errors import DataError
 from throughtime.tasks.comparison_records import Run
 from throughtime.training import RunFolder

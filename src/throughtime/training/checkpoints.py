@@ -7,7 +7,6 @@ RUN/step-000000000400/state.json           everything else, the checksum of the 
 import hashlib
 import json
 import logging
-import os
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from throughtime._atomic import write_folder
 from throughtime.errors import DataError
 
 FORMAT_VERSION = 1
@@ -59,22 +59,7 @@ def write_checkpoint(folder: Path, name: str, tensors: Mapping[str, Tensor], fie
     }
     text = json.dumps({**body, "sha256": _checksum(body)}, sort_keys=True, allow_nan=False)
     target = folder / name
-    new, old = (folder / f".{name}.{secrets.token_hex(6)}.tmp" for _ in range(2))
-    try:
-        new.mkdir()
-        for file, content in ((_TENSORS, weights), (_JSON, text.encode())):
-            with (new / file).open("xb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-        _sync(new)
-        if target.exists():
-            target.rename(old)
-        new.rename(target)
-        _sync(folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    write_folder(target, {_TENSORS: weights, _JSON: text.encode()})
     for outdated in checkpoint_paths(folder)[:-KEPT]:
         shutil.rmtree(outdated, ignore_errors=True)
     return target
@@ -161,12 +146,3 @@ def _read(path: Path) -> Checkpoint:
 
 def _checksum(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True, allow_nan=False).encode()).hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

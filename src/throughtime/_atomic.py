@@ -1,17 +1,18 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from throughtime.errors import DataError
 
-__all__ = ["check_writable", "replacing", "sync_folder", "temporary_sibling"]
+__all__ = ["check_parent", "check_room", "check_writable", "replacing", "write_folder"]
 
 
-def temporary_sibling(path: Path) -> Path:
+def _temporary_sibling(path: Path) -> Path:
     """A free hidden name in the folder of `path`, so that the later rename stays on one file system."""
     return path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
 
@@ -19,18 +20,49 @@ def temporary_sibling(path: Path) -> Path:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path to write to; it becomes `path` at the end, and goes if an error ends the block."""
-    temporary = temporary_sibling(path)
+    temporary = _temporary_sibling(path)
     try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-        sync_folder(path.parent)
+        _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def sync_folder(folder: Path) -> None:
+def write_folder(target: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files into a hidden sibling folder, on the disk, then give it the name.
+
+    A folder of that name is replaced, and is there again where the last rename fails.
+
+    Raises:
+        OSError: writing or renaming failed; nothing new is left behind.
+    """
+    new, old = _temporary_sibling(target), _temporary_sibling(target)
+    try:
+        new.mkdir()
+        for name, content in files.items():
+            with (new / name).open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        _sync_folder(new)
+        if target.exists():
+            target.rename(old)
+        try:
+            new.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise
+        _sync_folder(target.parent)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync_folder(folder: Path) -> None:
     """Make the names in a folder last through a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -80,7 +112,7 @@ def check_parent(target: Path) -> None:
 
 def check_room(target: Path) -> None:
     """Create and remove a file beside `target`: a read-only mount or a missing right shows only so."""
-    probe = temporary_sibling(target)
+    probe = _temporary_sibling(target)
     try:
         probe.touch(exist_ok=False)
         probe.unlink()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from throughtime.data.atomic import replacing
+from throughtime._atomic import replacing, write_folder
 from throughtime.data.tables import check_table_target, check_writable
 from throughtime.errors import DataError
 
@@ -73,3 +73,20 @@ def test_an_error_in_the_middle_leaves_the_old_file(tmp_path: Path) -> None:
         assert target.read_text() == "old"
     assert target.read_text() == "new"
     assert names(tmp_path) == ["out.csv"]
+
+
+def test_a_folder_that_cannot_get_its_name_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "state"
+    write_folder(target, {"a": b"old"})
+    rename = Path.rename
+
+    def failing(path: Path, to: Path) -> Path:
+        if to == target and (path / "a").read_bytes() == b"new":
+            raise OSError(5, "Input/output error")
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        write_folder(target, {"a": b"new"})
+    assert (target / "a").read_bytes() == b"old"
+    assert names(tmp_path) == ["state"]
