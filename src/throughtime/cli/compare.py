@@ -9,12 +9,20 @@ import typer
 
 from throughtime.cli.options import (
     AsJson,
+    BatchSize,
     Data,
+    Dropout,
     Freq,
+    HiddenSize,
     IdColumn,
+    InputSize,
+    Layers,
+    LearningRate,
     Plot,
     Quiet,
+    Scaling,
     SeasonLength,
+    Strategy,
     TargetColumn,
     Threads,
     TimeColumn,
@@ -28,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
-_MODEL = "Every model"
 _TEST = "The test"
 _PLOT = "comparison.png"
 _INTERRUPTED = 130
@@ -85,39 +92,14 @@ def forecast(
     target_col: TargetColumn = None,
     freq: Freq = None,
     season_length: SeasonLength = None,
-    strategy: Annotated[
-        str | None,
-        typer.Option(
-            help="recursive, direct or sequence, as in train.", show_default="sequence", rich_help_panel=_MODEL
-        ),
-    ] = None,
-    hidden_size: Annotated[
-        int | None, typer.Option(help="Units in a layer.", show_default="64", rich_help_panel=_MODEL)
-    ] = None,
-    layers: Annotated[
-        int | None, typer.Option(help="Layers on top of one another.", show_default="2", rich_help_panel=_MODEL)
-    ] = None,
-    dropout: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of numbers dropped between layers while training.", show_default="0.0", rich_help_panel=_MODEL
-        ),
-    ] = None,
-    input_size: Annotated[
-        int | None,
-        typer.Option(help="Steps of history that a forecast sees.", show_default="as in train", rich_help_panel=_MODEL),
-    ] = None,
-    scaling: Annotated[
-        str | None,
-        typer.Option(help="global, series, window, none or auto.", show_default="auto", rich_help_panel=_MODEL),
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Windows in one step.", show_default="32", rich_help_panel=_MODEL)
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(help="How far one step goes, at its peak.", show_default="0.005", rich_help_panel=_MODEL),
-    ] = None,
+    strategy: Strategy = None,
+    hidden_size: HiddenSize = None,
+    layers: Layers = None,
+    dropout: Dropout = None,
+    input_size: InputSize = None,
+    scaling: Scaling = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
     plot: Plot = None,
     as_json: AsJson = False,
     threads: Threads = None,

@@ -14,13 +14,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsJson",
+    "BatchSize",
     "Data",
+    "Dropout",
     "Freq",
+    "HiddenSize",
     "IdColumn",
+    "InputSize",
+    "Layers",
+    "LearningRate",
     "Model",
     "Plot",
     "Quiet",
+    "Scaling",
     "SeasonLength",
+    "Strategy",
     "TargetColumn",
     "Threads",
     "TimeColumn",
@@ -92,6 +100,51 @@ Quiet = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option(help="CPU threads to compute with.", show_default="as torch decides", rich_help_panel=_MACHINE),
+]
+
+# What makes a forecaster, for the commands that train one.
+_MODEL = "The model"
+_TRAINING = "The training"
+Strategy = Annotated[
+    str | None,
+    typer.Option(
+        help="recursive: one step, fed back. direct: all steps from the last state. sequence: all at every time.",
+        show_default="sequence",
+        rich_help_panel=_MODEL,
+    ),
+]
+HiddenSize = Annotated[int | None, typer.Option(help="Units in a layer.", show_default="64", rich_help_panel=_MODEL)]
+Layers = Annotated[
+    int | None, typer.Option(help="Layers on top of one another.", show_default="2", rich_help_panel=_MODEL)
+]
+Dropout = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of numbers dropped between layers while training.", show_default="0.0", rich_help_panel=_MODEL
+    ),
+]
+InputSize = Annotated[
+    int | None,
+    typer.Option(
+        help="Steps of history that a forecast sees.",
+        show_default="5 horizons or 2 seasons, as far as the data reach",
+        rich_help_panel=_MODEL,
+    ),
+]
+Scaling = Annotated[
+    str | None,
+    typer.Option(
+        help="How values are brought to one size: global, series, window, none or auto.",
+        show_default="auto",
+        rich_help_panel=_MODEL,
+    ),
+]
+BatchSize = Annotated[
+    int | None, typer.Option(help="Windows in one step.", show_default="32", rich_help_panel=_TRAINING)
+]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(help="How far one step goes, at its peak.", show_default="0.005", rich_help_panel=_TRAINING),
 ]
 
 

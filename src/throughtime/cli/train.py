@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from throughtime.cli.options import (
+    BatchSize,
     Data,
+    Dropout,
     Freq,
+    HiddenSize,
     IdColumn,
+    InputSize,
+    Layers,
+    LearningRate,
     Quiet,
+    Scaling,
     SeasonLength,
+    Strategy,
     TargetColumn,
     Threads,
     TimeColumn,
@@ -51,14 +59,7 @@ def forecast(
     target_col: TargetColumn = None,
     freq: Freq = None,
     season_length: SeasonLength = None,
-    strategy: Annotated[
-        str | None,
-        typer.Option(
-            help="recursive: one step, fed back. direct: all steps from the last state. sequence: all at every time.",
-            show_default="sequence",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
+    strategy: Strategy = None,
     cell: Annotated[
         str | None,
         typer.Option(
@@ -67,34 +68,11 @@ def forecast(
             rich_help_panel=_MODEL,
         ),
     ] = None,
-    hidden_size: Annotated[
-        int | None, typer.Option(help="Units in a layer.", show_default="64", rich_help_panel=_MODEL)
-    ] = None,
-    layers: Annotated[
-        int | None, typer.Option(help="Layers on top of one another.", show_default="2", rich_help_panel=_MODEL)
-    ] = None,
-    dropout: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of numbers dropped between layers while training.", show_default="0.0", rich_help_panel=_MODEL
-        ),
-    ] = None,
-    input_size: Annotated[
-        int | None,
-        typer.Option(
-            help="Steps of history that a forecast sees.",
-            show_default="5 horizons or 2 seasons, as far as the data reach",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    scaling: Annotated[
-        str | None,
-        typer.Option(
-            help="How values are brought to one size: global, series, window, none or auto.",
-            show_default="auto",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
+    hidden_size: HiddenSize = None,
+    layers: Layers = None,
+    dropout: Dropout = None,
+    input_size: InputSize = None,
+    scaling: Scaling = None,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -103,13 +81,8 @@ def forecast(
             rich_help_panel=_TRAINING,
         ),
     ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Windows in one step.", show_default="32", rich_help_panel=_TRAINING)
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(help="How far one step goes, at its peak.", show_default="0.005", rich_help_panel=_TRAINING),
-    ] = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
     patience: Annotated[
         int | None,
         typer.Option(
