@@ -198,3 +198,16 @@ def test_what_is_refused(options, error, match):
 def test_logits_that_turn_into_nan_are_refused():
     with pytest.raises(ArgumentError, match=r"Sampler: .* got nan in row 0; "):
         decode(torch.zeros(1, 3), None, lambda ids, s: (torch.full((1, 3), math.nan), s), limit=3, sampler=Sampler())
+
+
+def test_a_row_that_has_ended_is_not_read():
+    """NaN after its end stops nobody else."""
+    first = torch.zeros(2, 5)
+
+    def step(ids, state):
+        logits = torch.zeros(2, 5)
+        logits[0] = float("nan")
+        return logits, state
+
+    found = decode(first, None, step, limit=torch.tensor([1, 3]), sampler=Sampler(greedy=True))
+    assert found.lengths.tolist() == [1, 3]

@@ -40,6 +40,7 @@ def refused(error, *parts):
         ({"dropout": -0.1, "num_layers": 2}, ArgumentError, ("dropout in [0, 1]", "got -0.1")),
         ({"dropout": "0.5", "num_layers": 2}, ArgumentError, ("dropout in [0, 1]", "got '0.5'")),
         ({"bias": 0.5}, ArgumentTypeError, ("bias", "True or False", "0.5")),
+        ({"bidirectional": 4}, ArgumentTypeError, ("bidirectional", "True or False", "4")),
         ({"batch_first": None}, ArgumentTypeError, ("batch_first", "True or False", "None")),
         ({"backend": "magic"}, ArgumentError, ("backend", "auto", "'magic'")),
     ],

@@ -152,6 +152,8 @@ def decode(
     t = 0
     with torch.no_grad():
         while not rows.done:
+            # What a row that has ended would choose from is not looked at: a NaN there is nobody's.
+            logits = logits.masked_fill(rows.finished.unsqueeze(1), 0.0)
             ids_B, log_probs_B = sampler(logits, None if draws is None else draws.at(t))
             ids_B.masked_fill_(rows.finished, pad)
             ids_TB.add(ids_B)

@@ -66,6 +66,7 @@ class Recurrent(SequenceLayer):
         num_layers = arguments.check_size(who, "num_layers", num_layers)
         arguments.check_flag(who, "bias", bias)
         arguments.check_flag(who, "batch_first", batch_first)
+        arguments.check_flag(who, "bidirectional", bidirectional)
         arguments.check_dropout(who, dropout)
         proj_size = arguments.check_proj_size(who, proj_size, hidden_size)
         arguments.check_reset_state(who, reset_state)

@@ -123,8 +123,9 @@ class SequenceLayer(nn.Module):
         Values stand in the input's layout, for a PackedSequence in the padded one, rows in the caller's order; past a
         length they are zero. Dropout between layers acts as in `forward`.
 
-        **Numerics**: on the native backend the states are those of `forward`, bit for bit; the gates are computed
-        from them by the cell's equations in torch.
+        **Numerics**: on the native backend states and gates are what the kernels computed, the states `forward`'s bit
+        for bit; with dropout in the recurrence or a `reset_state` they come from the loop over the equations, equal to
+        rounding.
 
         Raises:
             As `forward`.
