@@ -21,6 +21,9 @@ DotAttention             the same by the plain product
 Attention                what they share; subclass it for another score
 AttentionMemory          a source made ready for queries
 masked_softmax           a softmax over the valid places, zeros for a row without any
+CRF                      the probability of whole tag sequences: loss, Viterbi, n-best, marginals
+TagPaths                 what `CRF.decode` returns
+TagConstraints           which tags may begin, follow one another and end; greedy decoding under them
 """
 
 from throughtime.nn.attention import (
@@ -39,6 +42,7 @@ from throughtime.nn.cell_modules import (
     PreviousPeepholeLSTMCell,
     RNNCell,
 )
+from throughtime.nn.crf import CRF, TagPaths
 from throughtime.nn.custom import CustomRecurrent
 from throughtime.nn.layers import (
     GRU,
@@ -55,10 +59,12 @@ from throughtime.nn.long_sequences import Chunk, checkpointed, detach_state, tru
 from throughtime.nn.recurrent import Recurrent
 from throughtime.nn.state import LSTMState
 from throughtime.nn.stepper import Stepper
+from throughtime.nn.tag_constraints import TagConstraints
 from throughtime.nn.time_distributed import TimeDistributed
 from throughtime.nn.trace import Trace
 
 __all__ = [
+    "CRF",
     "GRU",
     "LSTM",
     "RNN",
@@ -84,6 +90,8 @@ __all__ = [
     "RNNCell",
     "Recurrent",
     "Stepper",
+    "TagConstraints",
+    "TagPaths",
     "TimeDistributed",
     "Trace",
     "checkpointed",
