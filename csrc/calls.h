@@ -31,8 +31,21 @@ using Saved = typename Wider<T>::type;
 // Legend: T time, B batch, I input, H hidden, G gates. Strides count elements, the innermost axis is contiguous.
 // Every pointer is aligned to its element and valid for the length of the call; inputs may alias each other, outputs nothing.
 
-enum class CellId : int { rnn_tanh, rnn_relu, gru, gru_reset_before, lstm, peephole_lstm, previous_peephole_lstm };
-inline constexpr int cell_count = 7;
+enum class CellId : int {
+    rnn_tanh,
+    rnn_relu,
+    gru,
+    gru_reset_before,
+    lstm,
+    peephole_lstm,
+    previous_peephole_lstm,
+    layer_norm_rnn_tanh,  // from here on: float32 and float64 only
+    layer_norm_rnn_relu,
+    layer_norm_gru,
+    layer_norm_lstm
+};
+inline constexpr int cell_count = 11;
+inline constexpr CellId first_layer_norm = CellId::layer_norm_rnn_tanh;
 
 // The saved activations of a step hold whole blocks of this many units, for every instruction set and dtype.
 inline constexpr Index saved_unit_multiple = 16;
@@ -46,6 +59,15 @@ struct Zoneout {
     uint64_t seed;
     int64_t stream;  // layer and direction
     int64_t step0;   // the time of the first step, where a sequence comes in chunks
+};
+
+// What layer normalisation multiplies and shifts by; the shifts of the two products are their biases.
+template <class T>
+struct NormWeights {
+    const T* weight_ln_ih;  // weight_ln_ih: [G*H]; null for cells without layer normalisation, as are all below
+    const T* weight_ln_hh;  // weight_ln_hh: [G*H]
+    const T* weight_ln_c;   // weight_ln_c: [H]; null for cells without c
+    const T* bias_ln_c;     // bias_ln_c: [H] or null
 };
 
 template <class T>
@@ -67,6 +89,7 @@ struct Inputs {
     int threads;
     const Real<T>* h_mask;  // h_mask: [B,H] what the h that enters a product is multiplied by, or null for ones
     Zoneout zoneout;
+    NormWeights<T> norm;
 };
 
 template <class T>
@@ -109,6 +132,10 @@ struct BackwardCall : Inputs<T> {
     T* dbias_ih;    // dbias_ih: [G*H]
     T* dbias_hh;    // dbias_hh: [G*H]
     T* dweight_ch;  // dweight_ch: [3*H]
+    T* dweight_ln_ih;
+    T* dweight_ln_hh;
+    T* dweight_ln_c;
+    T* dbias_ln_c;
     Health health;
 };
 
@@ -120,6 +147,7 @@ struct PackedWeights {
     void* hh[2];        // hh[p]: [vectors,terms of H,gates of product p,lane]; [1] only for cells with two products
     Real<T>* biases;    // biases: [vectors,slots,lane]
     Real<T>* peephole;  // peephole: [vectors,3,lane], null for cells without
+    Real<T>* norm;      // norm: [vectors,norm_count,lane], null for cells without; see Normalized in csrc/cells.h
 };
 
 // One time step of one layer, one thread, weights packed before.
@@ -137,7 +165,7 @@ struct StepCall {
     double keep_h, keep_c;  // the share of the old state in the new one: zoneout in evaluation
 };
 
-// The kernels of one instruction set, by CellId.
+// The kernels of one instruction set, by CellId; null for a cell that T does not have.
 template <class T>
 struct Kernels {
     void (*forward[cell_count])(const ForwardCall<T>&);
@@ -145,6 +173,7 @@ struct Kernels {
     PackedWeights<T> (*pack[cell_count])(const Inputs<T>&, class Arena&);
     std::size_t (*step_scratch[cell_count])(Index B, Index I, Index H);
     void (*step[cell_count])(const StepCall<T>&);
+    Index lanes;  // units of a vector, in `saved` too
 };
 
 }  // namespace throughtime

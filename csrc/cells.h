@@ -46,6 +46,7 @@ struct CellBase {
     static constexpr bool saves = true;  // keeps its slots for the backward pass; else the cell's own h is enough
     static constexpr bool two_products = false;  // the second product's factor comes out of the first
     static constexpr bool direct = false;        // gives dh_direct
+    static constexpr bool normalizes = false;    // its products are normalised before they are added up
 };
 
 template <bool relu>
@@ -199,14 +200,19 @@ struct LstmCell : CellBase {
         Vec<T> dc = fma(d.dh * a[o], one_minus<T>(tanh_c * tanh_c), d.dc);
         if constexpr (peephole == Peephole::new_cell) dc = fma(p[p_o], da[o], dc);  // a_o += p_o c'
         d.dc_whole = dc;
-        // c' = f c + i g
-        da[i] = dc * a[g] * (a[i] * one_minus<T>(a[i]));
-        da[f] = dc * c_prev * (a[f] * one_minus<T>(a[f]));
-        da[g] = dc * a[i] * one_minus<T>(a[g] * a[g]);
-        d.dc = dc * a[f];
+        d.dc = update_backward<T>(a, c_prev, dc, da);
         // a_i += p_i c, a_f += p_f c, and a_o += p_o c where o sees the previous cell
         if constexpr (peephole != Peephole::none) d.dc = fma(p[p_f], da[f], fma(p[p_i], da[i], d.dc));
         if constexpr (peephole == Peephole::previous_cell) d.dc = fma(p[p_o], da[o], d.dc);
+    }
+
+    // c' = f c + i g: the gradient of c, and those of i, f and g.
+    template <class T>
+    THROUGHTIME_INLINE static Vec<T> update_backward(const Vec<T>* a, Vec<T> c_prev, Vec<T> dc, Vec<T>* da) {
+        da[i] = dc * a[g] * (a[i] * one_minus<T>(a[i]));
+        da[f] = dc * c_prev * (a[f] * one_minus<T>(a[f]));
+        da[g] = dc * a[i] * one_minus<T>(a[g] * a[g]);
+        return dc * a[f];
     }
 
     // The cell's own new c, from what the forward pass saved.
@@ -232,5 +238,71 @@ template <class Cell>
 inline constexpr int slot_count = sizeof(Cell::slots) / sizeof(Slot);
 template <class Cell>
 inline constexpr int h_product_count = sizeof(Cell::h_products) / sizeof(Product);
+
+template <int G>
+struct NormSlots {
+    Slot slot[2 * G];
+    constexpr const Slot& operator[](int s) const { return slot[s]; }
+};
+
+// The products of x in slots 0..G-1, those of h in G..2G-1.
+template <int G>
+constexpr NormSlots<G> norm_slots() {
+    NormSlots<G> slots{};
+    for (int g = 0; g < G; ++g) {
+        slots.slot[g] = {g, -1, in_tanh};
+        slots.slot[G + g] = {-1, g, in_tanh};
+    }
+    return slots;
+}
+
+// A plain cell whose slots are sums of LN(W_ih x) and LN(W_hh h), in the place of W_ih x and W_hh h, where LN is over the
+// G*H values of a row; and where the plain cell has c, h = o tanh(LN(c)). What needs a whole row is in csrc/norm.h.
+template <class PlainCell>
+struct Normalized : CellBase {
+    using Plain = PlainCell;
+    static constexpr int gates = Plain::gates;
+    static constexpr int plain_slots = slot_count<Plain>;
+    static constexpr NormSlots<gates> slots = norm_slots<gates>();
+    static constexpr Product x_product{0, gates, Plain::x_product.units};
+    static constexpr Product h_products[] = {{gates, gates, Plain::h_products[0].units}};
+    static constexpr bool has_cell = Plain::has_cell;
+    static constexpr bool wants_h_prev = Plain::wants_h_prev;
+    static constexpr bool direct = Plain::direct;
+    static constexpr bool normalizes = true;
+
+    // A unit vector's packed gains and shifts: the gains of the slots, their shifts, and those of c.
+    static constexpr int gain = 0, shift = 2 * gates, gain_c = 4 * gates, shift_c = gain_c + 1;
+    static constexpr int norm_count = 4 * gates + (has_cell ? 2 : 0);
+    // What a row saves beside its normalised slots: the scales of x and h, and the mean and the scale of c.
+    static constexpr int scale_x = 0, scale_h = 1, mean_of_c = 2, scale_of_c = 3;
+    static constexpr int row_values = has_cell ? 4 : 2;
+
+    // The plain cell's slots, from the normalised ones and the packed gains and shifts.
+    template <class T>
+    THROUGHTIME_INLINE static void join(const Vec<T>* unit, const T* norm, Vec<T>* a) {
+        Vec<T> part[2 * gates];
+#pragma GCC unroll 8
+        for (int s = 0; s < 2 * gates; ++s) {
+            part[s] = fma(load(norm + (gain + s) * lanes<T>), unit[s], load(norm + (shift + s) * lanes<T>));
+        }
+#pragma GCC unroll 4
+        for (int s = 0; s < plain_slots; ++s) {
+            const int ih = Plain::slots[s].ih, hh = Plain::slots[s].hh;
+            a[s] = hh < 0 ? part[ih] : ih < 0 ? part[gates + hh] : part[ih] + part[gates + hh];
+        }
+    }
+
+    // From the gradients of the plain slots, those of the normalised ones, their gains left out.
+    template <class T>
+    THROUGHTIME_INLINE static void part(const Vec<T>* da, Vec<T>* d) {
+#pragma GCC unroll 4
+        for (int s = 0; s < plain_slots; ++s) {
+            const int ih = Plain::slots[s].ih, hh = Plain::slots[s].hh;
+            if (ih >= 0) d[ih] = da[s];
+            if (hh >= 0) d[gates + hh] = da[s];
+        }
+    }
+};
 
 }  // namespace throughtime::THROUGHTIME_ISA

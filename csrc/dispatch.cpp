@@ -136,14 +136,19 @@ CellShape cell_shape(CellId cell) {
         case CellId::lstm: return {4, 4, true, true, false};
         case CellId::peephole_lstm:
         case CellId::previous_peephole_lstm: return {4, 4, true, true, true};
+        case CellId::layer_norm_rnn_tanh:
+        case CellId::layer_norm_rnn_relu: return {1, 2, true, false, false};
+        case CellId::layer_norm_gru: return {3, 6, true, false, false};
+        case CellId::layer_norm_lstm: return {4, 8, true, true, false};
     }
-    throw std::invalid_argument("cell: expected 0 to 6, got " + std::to_string(static_cast<int>(cell)));
+    throw std::invalid_argument("cell: expected 0 to 10, got " + std::to_string(static_cast<int>(cell)));
 }
 
 Index saved_width(CellId cell, Index H, bool zoneout) {
     const CellShape shape = cell_shape(cell);
     const Index slots = shape.saves || zoneout ? shape.slots : 0;
-    return slots * ((H + saved_unit_multiple - 1) / saved_unit_multiple) * saved_unit_multiple;
+    const Index row_values = cell < first_layer_norm ? 0 : shape.has_cell ? 4 : 2;  // Cell::row_values
+    return slots * ((H + saved_unit_multiple - 1) / saved_unit_multiple) * saved_unit_multiple + row_values;
 }
 
 template <class T>

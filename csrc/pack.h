@@ -136,6 +136,7 @@ PackedWeights<T> allocate_packed(Index I, Index H, Arena& arena) {
     }
     packed.biases = arena.template get<Real<T>>(n * slot_count<Cell>);
     if (Cell::peepholes > 0) packed.peephole = arena.template get<Real<T>>(n * Cell::peepholes);
+    if constexpr (Cell::normalizes) packed.norm = arena.template get<Real<T>>(n * Cell::norm_count);
     return packed;
 }
 
@@ -151,6 +152,26 @@ void pack_peepholes(const T* weight_ch, Index v, Index H, Real<T>* peephole) {
     for (int i = 0; i < 3; ++i) store(peephole + i * W, load_first(weight_ch + i * H + v * W, H - v * W));
 }
 
+// norm: the gains and shifts of unit vector v. Lanes beyond H become zero, and with them what is normalised.
+template <class Cell, class T>
+void pack_norm(const Inputs<T>& in, Index v, T* norm) {
+    constexpr Index W = lanes<T>;
+    const auto put = [&](int i, const T* from) {
+        store(norm + i * W, from != nullptr ? load_first(from + v * W, in.H - v * W) : Vec<T>{});
+    };
+    const auto block = [&](const T* from, int g) { return from != nullptr ? from + g * in.H : nullptr; };
+    for (int g = 0; g < Cell::gates; ++g) {
+        put(Cell::gain + g, block(in.norm.weight_ln_ih, g));
+        put(Cell::gain + Cell::gates + g, block(in.norm.weight_ln_hh, g));
+        put(Cell::shift + g, block(in.bias_ih, g));
+        put(Cell::shift + Cell::gates + g, block(in.bias_hh, g));
+    }
+    if constexpr (Cell::has_cell) {
+        put(Cell::gain_c, in.norm.weight_ln_c);
+        put(Cell::shift_c, in.norm.bias_ln_c);
+    }
+}
+
 template <class Cell, class T>
 void pack_weights(const Inputs<T>& in, Index v, const PackedWeights<T>& packed) {
     constexpr Index W = lanes<T>;
@@ -163,7 +184,13 @@ void pack_weights(const Inputs<T>& in, Index v, const PackedWeights<T>& packed) 
         pack_unit_vector<F>(in.weight_hh, hh_blocks<Cell>(p).block, count, v, in.H, in.H,
                             packed_at<T>(packed.hh[p], v, in.H, count));
     }
-    pack_biases<Cell>(in.bias_ih, in.bias_hh, v, in.H, packed.biases + v * slot_count<Cell> * W);
+    if constexpr (Cell::normalizes) {
+        // Products start from zeros: the biases come after them, as shifts.
+        pack_biases<Cell, T>(nullptr, nullptr, v, in.H, packed.biases + v * slot_count<Cell> * W);
+        pack_norm<Cell>(in, v, packed.norm + v * Cell::norm_count * W);
+    } else {
+        pack_biases<Cell>(in.bias_ih, in.bias_hh, v, in.H, packed.biases + v * slot_count<Cell> * W);
+    }
     if constexpr (Cell::peepholes > 0) {
         pack_peepholes(in.weight_ch, v, in.H, packed.peephole + v * Cell::peepholes * W);
     }

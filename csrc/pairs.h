@@ -1,6 +1,7 @@
 // The (time, row) pairs of a backward pass: where each reads and writes.
 #pragma once
 
+#include "norm.h"
 #include "products.h"
 #include "rows.h"
 #include "zoneout.h"
@@ -66,7 +67,11 @@ struct Pairs {
         }
         it.dy = call.dy != nullptr ? call.dy + t * call.dy_t + b * call.dy_b : nullptr;
         it.dc_seq = call.dc_seq != nullptr ? call.dc_seq + (t * B + b) * H : nullptr;
-        it.saved = Cell::saves || zones.on() ? call.saved + (s * V * B + p) * slots * W : nullptr;
+        if constexpr (Cell::normalizes) {
+            it.saved = call.saved + (s * B + p) * saved_row<Cell, T>(V);
+        } else {
+            it.saved = Cell::saves || zones.on() ? call.saved + (s * V * B + p) * slots * W : nullptr;
+        }
         it.dx = call.dx != nullptr ? call.dx + t * call.dx_t + b * call.dx_b : nullptr;
         it.mask = call.h_mask != nullptr ? call.h_mask + b * H : nullptr;
         if (zones.on()) {

@@ -36,7 +36,7 @@ void multiply_x(const PackedWeights<T>& packed, Index I, const Factor<T>* const*
                                                         right, sums);
         }
         for (int s = 0; s < slots; ++s) {
-            if (Cell::slots[s].ih >= 0) continue;
+            if (Cell::normalizes || Cell::slots[s].ih >= 0) continue;
             for (int u = 0; u < U; ++u) {
                 const Vec<T> bias = load(static_cast<const R*>(biases + (u * slots + s) * W));
                 for (Index i = 0; i < count; ++i) store(block + u * out.vector_stride + (i * slots + s) * W, bias);
@@ -45,7 +45,7 @@ void multiply_x(const PackedWeights<T>& packed, Index I, const Factor<T>* const*
     });
 }
 
-// Adds product P with the state (or with r h) to its slots; after(v, U, begin, end) runs once rows begin..end-1 of unit
+// Adds product P with the state (or with r h) to its slots (which hold nothing yet where it will be normalised); after(v, U, begin, end) runs once rows begin..end-1 of unit
 // vectors v..v+U-1 are complete, while they are in the first cache.
 template <class Cell, int P, class T, class After>
 void multiply_h(const PackedWeights<T>& packed, Index H, const Factor<T>* const* rows, Index count, Index v0, Index v1,
@@ -64,7 +64,8 @@ void multiply_h(const PackedWeights<T>& packed, Index H, const Factor<T>* const*
         for (Index tile = 0; tile < tiles.number; ++tile) {
             const Index begin = tiles.begin(tile), end = tiles.begin(tile + 1);
             R* at = block + begin * slots * W;
-            const Sums<R> sums{at, slots * W, out.vector_stride, at, slots * W, out.vector_stride};
+            const Sums<R> sums{
+                Cell::normalizes ? nullptr : at, slots * W, out.vector_stride, at, slots * W, out.vector_stride};
             multiply_rows_of<F, G, U, tile_rows(G * U)>(static_cast<int>(end - begin), rows + begin, contiguous(H),
                                                         right, sums);
             after(v, U, begin, end);

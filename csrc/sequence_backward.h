@@ -6,9 +6,11 @@
 
 #include "arena.h"
 #include "health.h"
+#include "norm_backward.h"
 #include "pairs.h"
 #include "pool.h"
 #include "products.h"
+#include "slot_sums.h"
 #include "weight_gradient.h"
 
 namespace throughtime::THROUGHTIME_ISA {
@@ -28,8 +30,8 @@ private:
         const double work = 2.0 * double(schedule.valid) * Cell::gates * double(call.H) * double(call.I + call.H);
         const Index V = vectors<T>(call.H);
         Lease lease(useful_threads(threads, work, schedule, V), threads);
-        // The norms of the diagnostics run over all units of a row: one member has to see them.
-        const Index group = wants_health(call.health) ? V + 1 : transposed_units;
+        // Normalisation and the norms of the diagnostics run over all units of a row: one member has to see them.
+        const Index group = Cell::normalizes || wants_health(call.health) ? V + 1 : transposed_units;
         const Division division(schedule, V, group, lease.size(), arena);
         SequenceBackward run(call, schedule, division, arena);
         return lease.run(
@@ -44,6 +46,8 @@ private:
     static constexpr Product x_product = Cell::x_product;
     static constexpr Product product0 = Cell::h_products[0], product1 = Cell::h_products[h_product_count<Cell> - 1];
 
+    using Others = typename SumsOf<Cell, T>::type;
+
     using GradientX = WeightGradient<T, slots, x_product.first, x_product.count, x_product.units>;
     using Gradient0 = WeightGradient<T, slots, product0.first, product0.count, product0.units>;
     using Gradient1 = WeightGradient<T, slots, product1.first, product1.count, product1.units>;
@@ -54,6 +58,7 @@ private:
         Index* mine;                   // mine: [capacity] the pairs of the member's share
         Term<F>* columns;              // packed columns of the weight gradients
         R* tile;                       // a tile of dx or dh
+        R* norm;                       // scratch of a normalised row
         Index x0, x1, a0, a1, b0, b1;  // tiles of the weight gradients
     };
 
@@ -62,9 +67,10 @@ private:
     const Division& division_;
     const Rows<T> rows_;
     const Zones<T> zones_;
-    const HealthNotes<Cell, R> notes_;
+    const HealthNotes<typename SumsOf<Cell, T>::Plain, R> notes_;
     const Index H_, I_, V_, width_;
-    const bool wants_ih_, wants_hh_, wants_sums_;  // dW_ih, dW_hh, and any of the bias and peephole gradients
+    const RowShape<R> shape_;
+    const bool wants_ih_, wants_hh_, wants_sums_;  // dW_ih, dW_hh, and any gradient that is a sum of slots
     Index capacity_;                               // pairs of a chunk
     Term<F>* transposed_ih_;                       // [vectors(I)][terms of x count * H][lane]
     Term<F>* transposed_hh_[2];
@@ -78,14 +84,16 @@ private:
     GradientX gradient_x_;
     Gradient0 gradient_0_;
     Gradient1 gradient_1_;
-    R *slot_sums_, *peephole_sums_;  // [V, slots, lane] bias gradients; [V, 3, lane]
+    Others others_;  // gradients that are sums of slots
     Member* member_;
 
     SequenceBackward(const BackwardCall<T>& call, const Schedule& schedule, const Division& division, Arena& arena)
         : call_(call), schedule_(schedule), division_(division), rows_{call, schedule}, zones_(call, arena),
           notes_{call.health, call.T_, call.B, call.H}, H_(call.H), I_(call.I), V_(vectors<T>(call.H)), width_(V_ * W),
-          wants_ih_(call.dweight_ih != nullptr), wants_hh_(call.dweight_hh != nullptr),
-          wants_sums_(call.dbias_ih != nullptr || call.dbias_hh != nullptr || call.dweight_ch != nullptr) {
+          shape_(call.H), wants_ih_(call.dweight_ih != nullptr), wants_hh_(call.dweight_hh != nullptr),
+          wants_sums_(call.dbias_ih != nullptr || call.dbias_hh != nullptr || call.dweight_ch != nullptr ||
+                      call.dweight_ln_ih != nullptr || call.dweight_ln_hh != nullptr || call.dweight_ln_c != nullptr ||
+                      call.dbias_ln_c != nullptr) {
         // A chunk's dgates should stay in the caches from the steps to the sums; many pairs make good sums.
         constexpr Index bytes = 512 * 1024;
         Index pairs = bytes / (V_ * slots * W * Index(sizeof(F)) + 1);
@@ -115,8 +123,7 @@ private:
             gradient_0_.allocate(H_, V_, arena);
             if (Cell::two_products) gradient_1_.allocate(H_, V_, arena);
         }
-        slot_sums_ = arena.get<R>(V_ * slots * W);
-        peephole_sums_ = arena.get<R>(V_ * 3 * W);
+        others_.allocate(call, capacity_, arena);
         member_ = arena.get<Member>(division.members);
         for (int m = 0; m < division.members; ++m) allocate(member_[m], m, arena);
     }
@@ -146,6 +153,7 @@ private:
         }
         mine.columns = arena.get<Term<F>>(columns);
         mine.tile = arena.get<R>(tile_rows(transposed_units) * 2 * transposed_units * W);
+        if constexpr (Cell::normalizes) mine.norm = Others::scratch(H_, arena);
     }
 
     void work(int m, Team& team) {
@@ -178,8 +186,10 @@ private:
                 input_gradient(stop - begin, mine);
             }
             if constexpr (term_size<F> > 1) {
-                pair_up<slots>(dgates_, count, v0, v1, terms_);
-                team.barrier();
+                if (wants_ih_ || wants_hh_) {
+                    pair_up<slots>(dgates_, count, v0, v1, terms_);
+                    team.barrier();
+                }
             }
             weight_gradients(count, mine, v0, v1);
             team.barrier();
@@ -204,8 +214,7 @@ private:
         if (wants_ih_) gradient_x_.clear(v0, v1);
         if (wants_hh_) gradient_0_.clear(v0, v1);
         if (wants_hh_ && Cell::two_products) gradient_1_.clear(v0, v1);
-        for (Index i = v0 * slots * W; i < v1 * slots * W; ++i) slot_sums_[i] = R{0};
-        for (Index i = v0 * 3 * W; i < v1 * 3 * W; ++i) peephole_sums_[i] = R{0};
+        others_.start(call_, v0, v1);
     }
 
     void start(const Share& share) {
@@ -238,13 +247,17 @@ private:
     }
 
     void step(Index s, Index alive, const Share& share, const Member& mine, Index offset, Team& team) {
-        for (Index v = share.v0; v < share.v1; ++v) {
-            if (zones_.on()) {
-                wants_health(call_.health) ? pointwise<true, true>(v, alive, share, offset)
-                                           : pointwise<false, true>(v, alive, share, offset);
-            } else {
-                wants_health(call_.health) ? pointwise<true, false>(v, alive, share, offset)
-                                           : pointwise<false, false>(v, alive, share, offset);
+        if constexpr (Cell::normalizes) {
+            for (Index i = 0; i < alive; ++i) normalized(offset + share.positions[i], mine);
+        } else {
+            for (Index v = share.v0; v < share.v1; ++v) {
+                if (zones_.on()) {
+                    wants_health(call_.health) ? pointwise<true, true>(v, alive, share, offset)
+                                               : pointwise<false, true>(v, alive, share, offset);
+                } else {
+                    wants_health(call_.health) ? pointwise<true, false>(v, alive, share, offset)
+                                               : pointwise<false, false>(v, alive, share, offset);
+                }
             }
         }
         if constexpr (Cell::two_products) {
@@ -252,13 +265,11 @@ private:
             multiply_transposed<1, R>(alive, share, mine, offset, drh_, false);
             for (Index v = share.v0; v < share.v1; ++v) pointwise_second(v, alive, share, offset);
         }
-        if (wants_health(call_.health)) {
-            for (Index i = 0; i < alive; ++i) {
-                const Index at = offset + share.positions[i];
-                const Pair<T>& pair = pairs_[at];
-                notes_.gradients(pair.time, schedule_.row[pair.position], V_, dgates_.data + at * slots * W,
-                                 dgates_.vector_stride);
-            }
+        for (Index i = 0; wants_health(call_.health) && i < alive; ++i) {
+            const Index at = offset + share.positions[i];
+            const auto told = others_.told(dgates_);
+            notes_.gradients(pairs_[at].time, schedule_.row[pairs_[at].position], V_,
+                             told.data + at * Others::told_slots * W, told.vector_stride);
         }
         if (division_.by_units) team.barrier();
         if (s > 0 || call_.dh0 != nullptr) {
@@ -323,6 +334,17 @@ private:
             if constexpr (Cell::two_products) store(rh_ + at * width_ + v * W, a.v[0] * h_prev);
             da.to(dgates_.data + v * dgates_.vector_stride + at * slots * W);
         }
+    }
+
+    // The same of one pair of a cell that normalises.
+    void normalized(Index at, const Member& mine) {
+        const Pair<T>& pair = pairs_[at];
+        const auto tell = [&](Index v, const Vec<T>* a, Vec<T> c, const StepGradient<R>& d) {
+            if (!wants_health(call_.health)) return;
+            notes_.values(pair.time, schedule_.row[pair.position], v, used_lanes<T>(v, H_), a, c, d);
+        };
+        others_.row(pair, at, shape_, zones_.on(), dh_ + pair.state, dc_ + pair.state, seen_ + at * width_, dgates_,
+                    mine.norm, tell);
     }
 
     // For cells with two products: the first slot's gradient, known only after the second product's.
@@ -440,30 +462,7 @@ private:
                                 [&](Index i) { return static_cast<const T*>(rh_ + i * width_); });
             }
         }
-        for (Index v = v0; wants_sums_ && v < v1; ++v) sum_slots(count, v);
-    }
-
-    // Bias and peephole gradients of a chunk's pairs in unit vector v.
-    void sum_slots(Index count, Index v) {
-        Vectors<R, slots> sum{};
-        Vectors<R, 3> peephole_sum{};
-        const Index left = H_ - v * W;
-        const F* at = dgates_.data + v * dgates_.vector_stride;
-        for (Index i = 0; i < count; ++i, at += slots * W) {
-            const auto da = Vectors<R, slots>::from(at);
-            for (int s = 0; s < slots; ++s) sum.v[s] += da.v[s];
-            if constexpr (Cell::peepholes > 0) {
-                const Vec<T> c_prev = load_or_zero(pairs_[i].c_prev, v, left);
-                const Vec<T> c = new_c_of<Cell>(pairs_[i], v, call_.B, left, c_prev, zones_.on());
-                Cell::template peephole_gradient<R>(da.v, c_prev, c, peephole_sum.v);
-            }
-        }
-        auto total = Vectors<R, slots>::from(slot_sums_ + v * slots * W);
-        for (int s = 0; s < slots; ++s) total.v[s] += sum.v[s];
-        total.to(slot_sums_ + v * slots * W);
-        auto peephole_total = Vectors<R, 3>::from(peephole_sums_ + v * 3 * W);
-        for (int i = 0; i < 3; ++i) peephole_total.v[i] += peephole_sum.v[i];
-        peephole_total.to(peephole_sums_ + v * 3 * W);
+        for (Index v = v0; wants_sums_ && v < v1; ++v) others_.add(dgates_, pairs_, count, v, call_, zones_.on());
     }
 
     void finish(const Share& share, Index v0, Index v1) {
@@ -481,18 +480,7 @@ private:
             if constexpr (Cell::two_products) {
                 if (wants_hh_) gradient_1_.unpack(hh_blocks<Cell>(1).block, v, H_, call_.dweight_hh);
             }
-            const Index left = H_ - v * W;
-            for (int s = 0; s < slots; ++s) {
-                const Vec<T> sum = load<R>(slot_sums_ + (v * slots + s) * W);
-                const Slot slot = Cell::slots[s];
-                if (call_.dbias_ih != nullptr && slot.ih >= 0)
-                    store_first(call_.dbias_ih + slot.ih * H_ + v * W, sum, left);
-                if (call_.dbias_hh != nullptr && slot.hh >= 0)
-                    store_first(call_.dbias_hh + slot.hh * H_ + v * W, sum, left);
-            }
-            for (int i = 0; call_.dweight_ch != nullptr && i < Cell::peepholes; ++i) {
-                store_first(call_.dweight_ch + i * H_ + v * W, load<R>(peephole_sums_ + (v * 3 + i) * W), left);
-            }
+            others_.write(call_, v);
         }
     }
 };

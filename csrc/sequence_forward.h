@@ -5,6 +5,7 @@
 #pragma once
 
 #include "arena.h"
+#include "norm.h"
 #include "pool.h"
 #include "products.h"
 #include "rows.h"
@@ -27,7 +28,9 @@ private:
         const double work = double(schedule.valid) * Cell::gates * double(call.H) * double(call.I + call.H);
         const Index V = vectors<T>(call.H);
         Lease lease(useful_threads(threads, work, schedule, V), threads);
-        const Division division(schedule, V, unit_group, lease.size(), arena);
+        // Normalisation runs over all units of a row: one member has to have them.
+        const Index group = Cell::normalizes ? V + 1 : unit_group;
+        const Division division(schedule, V, group, lease.size(), arena);
         SequenceForward run(call, schedule, division, arena);
         return lease.run(
             [](void* self, int member, Team& team) { static_cast<SequenceForward*>(self)->work(member, team); }, &run);
@@ -45,6 +48,7 @@ private:
     const Rows<T> rows_;
     const Zones<T> zones_;
     const Index H_, V_, width_;  // hidden units, their vectors, and the row length of the state buffers
+    const RowShape<R> shape_;
     PackedWeights<T> packed_;
     F* h_[2];     // h_[s % 2]: [B, width] by position, the state before step s
     F* seen_[2];  // seen_: what the products see of it: the same memory, but where there is a mask
@@ -62,7 +66,8 @@ private:
         Zone<R> zone_h, zone_c;
     };
     struct Member {
-        R* block;             // block: [v1-v0, capacity, slots, lane] pre-activations of a chunk
+        R* block;  // block: [v1-v0, capacity, slots, lane] pre-activations of a chunk, vectors `stride` apart
+        Index stride;
         F* x_room;            // x_room: [capacity, I] where x has to be widened
         const F** x_rows;     // x_rows: [capacity]
         const F** h_rows[2];  // h_rows: [count] rows of h_[0], h_[1]
@@ -74,7 +79,7 @@ private:
 
     SequenceForward(const ForwardCall<T>& call, const Schedule& schedule, const Division& division, Arena& arena)
         : call_(call), schedule_(schedule), division_(division), rows_{call, schedule}, zones_(call, arena), H_(call.H),
-          V_(vectors<T>(call.H)), width_(V_ * W) {
+          V_(vectors<T>(call.H)), width_(V_ * W), shape_(call.H) {
         packed_ = allocate_packed<Cell, T>(call.I, H_, arena);
         for (F*& h : h_) h = arena.get<F>(call.B * width_);
         for (int k = 0; k < 2; ++k) seen_[k] = call.h_mask != nullptr ? arena.get<F>(call.B * width_) : h_[k];
@@ -89,7 +94,9 @@ private:
             Index rows = bytes / ((share.v1 - share.v0 + 1) * slots * W * Index(sizeof(R)));
             rows = rows < 64 ? 64 : rows > 192 ? 192 : rows;
             mine.capacity = rows > share.count ? rows : share.count;
-            mine.block = arena.get<R>((share.v1 - share.v0) * mine.capacity * slots * W);
+            // One vector more where rows are read across: power-of-two strides would crowd a few cache sets.
+            mine.stride = (mine.capacity * slots + (Cell::normalizes ? 1 : 0)) * W;
+            mine.block = arena.get<R>((share.v1 - share.v0) * mine.stride);
             mine.x_room = arena.get<F>(factor_room<T>(mine.capacity * call.I));
             mine.x_rows = arena.get<const F*>(mine.capacity);
             mine.rh_rows = arena.get<const F*>(share.count);
@@ -122,7 +129,7 @@ private:
                 }
                 count += alive;
             }
-            const SlotBlock<R> block{mine.block, mine.capacity * slots * W, share.v0};
+            const SlotBlock<R> block{mine.block, mine.stride, share.v0};
             multiply_x<Cell>(packed_, call_.I, mine.x_rows, count, share.v0, share.v1, block);
             for (Index s = first, at = 0; s < end; ++s) {
                 const Index alive = rows_.alive(share, s);
@@ -172,7 +179,11 @@ private:
             RowStep& row = mine.row[i];
             row.y = call_.y + t * call_.y_t + b * call_.y_b;
             row.c_seq = call_.c_seq != nullptr ? call_.c_seq + (t * call_.B + b) * H_ : nullptr;
-            row.saved = call_.saved != nullptr ? call_.saved + (s * V_ * call_.B + p) * slots * W : nullptr;
+            if constexpr (Cell::normalizes) {
+                row.saved = call_.saved != nullptr ? call_.saved + (s * call_.B + p) * saved_row<Cell, T>(V_) : nullptr;
+            } else {
+                row.saved = call_.saved != nullptr ? call_.saved + (s * V_ * call_.B + p) * slots * W : nullptr;
+            }
             row.h_n = last ? call_.h_n + b * H_ : nullptr;
             row.c_n = last ? call_.c_n + b * H_ : nullptr;
             row.clear = !last && rows_.border(s + 1, p);
@@ -193,6 +204,10 @@ private:
                                 [&](Index v, int U, Index begin, Index end) {
                                     for (Index w = v; w < v + U; ++w) last_part(s, w, begin, end, mine, block);
                                 });
+        } else if constexpr (Cell::normalizes) {
+            multiply_h<Cell, 0>(packed_, H_, h_rows, alive, share.v0, share.v1, block, [](Index, int, Index, Index) {});
+            for (Index i = 0; i < alive; ++i)
+                normalized(s, mine.row[i], block.data + i * slots * W, block.vector_stride);
         } else {
             multiply_h<Cell, 0>(packed_, H_, h_rows, alive, share.v0, share.v1, block,
                                 [&](Index v, int U, Index begin, Index end) {
@@ -225,7 +240,6 @@ private:
 
     template <bool zoned>
     void last_part_of(Index s, Index v, Index begin, Index end, const Member& mine, SlotBlock<R> block) {
-        const Index left = H_ - v * W;
         const auto p = peepholes_of<Cell>(static_cast<const R*>(packed_.peephole), v);
         const F* const h_now = h_[s % 2];
         const R* at = block.data + (v - block.first_vector) * block.vector_stride + begin * slots * W;
@@ -242,27 +256,51 @@ private:
                 h = row.zone_h.blend(v, h_prev, h);
                 if constexpr (Cell::has_cell) c = row.zone_c.blend(v, c_prev, c);
             }
-            // What is carried on is what a caller is given: chunks have the bits of the whole.
-            h = rounded<T>(h);
-            c = rounded<T>(c);
-            store_first(row.y + v * W, h, left);
             if constexpr (Cell::saves || zoned) {
                 if (row.saved != nullptr) a.to(row.saved + v * call_.B * slots * W);
             }
-            if constexpr (Cell::has_cell) {
-                if (row.c_seq != nullptr) store_first(row.c_seq + v * W, c, left);
-            }
-            if (row.h_n != nullptr) {
-                store_first(row.h_n + v * W, h, left);
-                if constexpr (Cell::has_cell) store_first(row.c_n + v * W, c, left);
-            }
-            if (row.clear) {
-                h = Vec<T>{};
-                c = Vec<T>{};
-            }
-            carry((s + 1) % 2, h, state, row.mask, v);
-            if constexpr (Cell::has_cell) store(c_ + state, c);
+            give(s, row, v, h, c);
         }
+    }
+
+    // The pointwise part of a row whose products, [unit vector, slot, lane] at `at`, are normalised.
+    void normalized(Index s, const RowStep& row, R* at, Index stride) {
+        const F* const h_now = h_[s % 2] + row.state;
+        const R* const c_now = Cell::has_cell ? c_ + row.state : nullptr;
+        const auto before = [&](Index v, Vec<T>& h, Vec<T>& c) {
+            if constexpr (Cell::wants_h_prev) h = load(h_now + v * W);
+            if constexpr (Cell::has_cell) c = load(c_now + v * W);
+        };
+        const auto after = [&](Index v, Vec<T> h, Vec<T> c) {
+            if (zones_.on()) {
+                h = row.zone_h.blend(v, load(h_now + v * W), h);
+                if constexpr (Cell::has_cell) c = row.zone_c.blend(v, load(c_now + v * W), c);
+            }
+            give(s, row, v, h, c);
+        };
+        normalized_row<Cell, T>(at, stride, shape_, packed_.norm, row.saved, before, after);
+    }
+
+    // Writes one vector of a row's new state for the caller and for the next step.
+    THROUGHTIME_INLINE void give(Index s, const RowStep& row, Index v, Vec<T> h, Vec<T> c) {
+        const Index left = H_ - v * W, state = row.state + v * W;
+        // What is carried on is what a caller is given: chunks have the bits of the whole.
+        h = rounded<T>(h);
+        c = rounded<T>(c);
+        store_first(row.y + v * W, h, left);
+        if constexpr (Cell::has_cell) {
+            if (row.c_seq != nullptr) store_first(row.c_seq + v * W, c, left);
+        }
+        if (row.h_n != nullptr) {
+            store_first(row.h_n + v * W, h, left);
+            if constexpr (Cell::has_cell) store_first(row.c_n + v * W, c, left);
+        }
+        if (row.clear) {
+            h = Vec<T>{};
+            c = Vec<T>{};
+        }
+        carry((s + 1) % 2, h, state, row.mask, v);
+        if constexpr (Cell::has_cell) store(c_ + state, c);
     }
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "arena.h"
+#include "norm.h"
 #include "products.h"
 #include "zoneout.h"
 
@@ -44,6 +45,35 @@ std::size_t step_scratch(Index B, Index I, Index H) {
            static_cast<std::size_t>(factors) * sizeof(Factor<T>) + static_cast<std::size_t>(3 * B) * sizeof(const T*);
 }
 
+// The pointwise part of a step whose products are normalised, in `block`.
+template <class Cell, class T>
+void normalized_rows(const StepCall<T>& call, const StepScratch<Cell, T>& scratch, SlotBlock<T> block, Zone<T> zone_h,
+                     Zone<T> zone_c) {
+    constexpr Index W = lanes<T>, slots = slot_count<Cell>;
+    const Index H = call.H;
+    const RowShape<T> shape(H);
+    for (Index b = 0; b < call.B; ++b) {
+        const bool fresh = scratch.h_rows[b] == scratch.zeros;
+        const auto h_before = [&](Index v) { return load_first(scratch.h_rows[b] + v * W, H - v * W); };
+        const auto c_before = [&](Index v) { return fresh ? Vec<T>{} : load_first(call.c + b * H + v * W, H - v * W); };
+        const auto before = [&](Index v, Vec<T>& h, Vec<T>& c) {
+            if constexpr (Cell::wants_h_prev) h = h_before(v);
+            if constexpr (Cell::has_cell) c = c_before(v);
+        };
+        const auto after = [&](Index v, Vec<T> h, Vec<T> c) {
+            const Index at = b * H + v * W, left = H - v * W;
+            if (call.keep_h > 0) h = zone_h.blend(v, h_before(v), h);
+            if constexpr (Cell::has_cell) {
+                if (call.keep_c > 0) c = zone_c.blend(v, c_before(v), c);
+                store_first(call.c_out + at, c, left);
+            }
+            store_first(call.h_out + at, h, left);
+        };
+        normalized_row<Cell, T>(block.data + b * slots * W, block.vector_stride, shape, call.packed.norm, nullptr,
+                                before, after);
+    }
+}
+
 template <class Cell, class T>
 void step(const StepCall<T>& call) {
     constexpr Index W = lanes<T>;
@@ -81,22 +111,26 @@ void step(const StepCall<T>& call) {
         multiply_h<Cell, 0>(call.packed, H, scratch.h_rows, B, 0, V, block, [](Index, int, Index, Index) {});
     }
     // Only now, when every product has read h: h_out may be h.
-    for (Index v = 0; v < V; ++v) {
-        const Index left = H - v * W;
-        const auto p = peepholes_of<Cell>(static_cast<const R*>(call.packed.peephole), v);
-        for (Index b = 0; b < B; ++b) {
-            auto a = Vectors<R, slots>::from(block.data + v * block.vector_stride + b * slots * W);
-            const bool fresh = scratch.h_rows[b] == scratch.zeros;
-            const Index at = b * H + v * W;
-            Vec<T> h_prev = {}, c = {}, h;
-            if (Cell::wants_h_prev || call.keep_h > 0) h_prev = load_first(scratch.h_rows[b] + v * W, left);
-            if constexpr (Cell::has_cell) c = fresh ? Vec<T>{} : load_first(call.c + at, left);
-            const Vec<T> c_prev = c;
-            Cell::template forward<R>(a.v, h_prev, c, h, p.v);
-            h = zone_h.blend(v, h_prev, h);
-            c = zone_c.blend(v, c_prev, c);
-            store_first(call.h_out + at, h, left);
-            if constexpr (Cell::has_cell) store_first(call.c_out + at, c, left);
+    if constexpr (Cell::normalizes) {
+        normalized_rows<Cell>(call, scratch, block, zone_h, zone_c);
+    } else {
+        for (Index v = 0; v < V; ++v) {
+            const Index left = H - v * W;
+            const auto p = peepholes_of<Cell>(static_cast<const R*>(call.packed.peephole), v);
+            for (Index b = 0; b < B; ++b) {
+                auto a = Vectors<R, slots>::from(block.data + v * block.vector_stride + b * slots * W);
+                const bool fresh = scratch.h_rows[b] == scratch.zeros;
+                const Index at = b * H + v * W;
+                Vec<T> h_prev = {}, c = {}, h;
+                if (Cell::wants_h_prev || call.keep_h > 0) h_prev = load_first(scratch.h_rows[b] + v * W, left);
+                if constexpr (Cell::has_cell) c = fresh ? Vec<T>{} : load_first(call.c + at, left);
+                const Vec<T> c_prev = c;
+                Cell::template forward<R>(a.v, h_prev, c, h, p.v);
+                h = zone_h.blend(v, h_prev, h);
+                c = zone_c.blend(v, c_prev, c);
+                store_first(call.h_out + at, h, left);
+                if constexpr (Cell::has_cell) store_first(call.c_out + at, c, left);
+            }
         }
     }
 }

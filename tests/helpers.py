@@ -15,7 +15,7 @@ from hypothesis import settings
 from torch import Tensor
 
 from tests.oracles import batch
-from tests.oracles.layout import LAYOUTS
+from tests.oracles.layout import EVERY_LAYOUT
 
 # The same examples at every run and no timing: a red property test stays red.
 DETERMINISTIC = settings(derandomize=True, deadline=None, database=None, max_examples=30)
@@ -178,7 +178,7 @@ def make_params(
     dtype: torch.dtype = torch.float64,
 ) -> dict[str, Tensor]:
     """torch's parameters: weights U(±1/√H)-like, biases in ±[0.1, 0.6], never zero."""
-    layout = LAYOUTS[name]
+    layout = EVERY_LAYOUT[name]
     rows = len(layout.gates) * H
 
     def uniform(*shape: int, scale: float) -> Tensor:
@@ -196,6 +196,11 @@ def make_params(
         params |= {"bias_ih": off_zero(rows), "bias_hh": off_zero(rows)}
     if layout.peephole:
         params["weight_ch"] = off_zero(3 * H)
+    if layout.normalized:
+        params |= {"weight_ln_ih": off_zero(rows), "weight_ln_hh": off_zero(rows)}
+        if layout.states == 2:
+            params["weight_ln_c"] = off_zero(H)
+            params |= {"bias_ln_c": off_zero(H)} if bias else {}
     return {key: value.to(dtype) for key, value in params.items()}
 
 
@@ -221,7 +226,7 @@ def make_problem(name: str, case: Case, seed: int = 0) -> Problem:
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=g, dtype=torch.float64).to(case.dtype)
 
-    n_states = LAYOUTS[name].states
+    n_states = EVERY_LAYOUT[name].states
     params = make_params(name, input_size, H, g, bias=case.bias, dtype=case.dtype)
     return Problem(
         name=name,

@@ -16,7 +16,8 @@ DEFAULT_MACHINE = "2-core x86-64 (Zen 4)"
 
 def surroundings(machine: str, model: Forecaster | Recurrent) -> dict[str, Any]:
     """Machine class, versions, and the backend of the recurrent layers."""
-    layer = model if isinstance(model, Recurrent) else model.model_.net.recurrent
+    whole = model if isinstance(model, Recurrent) else model.model_
+    layer = next(module for module in whole.modules() if isinstance(module, Recurrent))
     packages = {"throughtime": __version__} | {name: version(name) for name in ("torch", "numpy", "polars")}
     return {
         "machine": machine,

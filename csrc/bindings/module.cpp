@@ -77,6 +77,45 @@ struct Variation {
     }
 };
 
+// The numbers in `norm`, `count` of them; zeros for None.
+struct Norm {
+    Address at[10] = {};
+
+    Norm(const nb::object& given, CellId cell, std::size_t count) {
+        const bool wanted = cell >= first_layer_norm;
+        if (given.is_none() == wanted) {
+            throw std::invalid_argument(std::string("norm: expected ") + (wanted ? "one" : "none") + " for cell " +
+                                        std::to_string(static_cast<int>(cell)) + ", got " + (wanted ? "none" : "one"));
+        }
+        if (!wanted) return;
+        const auto read = nb::cast<nb::tuple>(given);
+        if (read.size() != count) {
+            throw std::invalid_argument("norm: expected " + std::to_string(count) + " numbers, got " +
+                                        std::to_string(read.size()));
+        }
+        for (std::size_t i = 0; i < count; ++i) at[i] = nb::cast<Address>(read[i]);
+        if (at[0] == 0 || at[1] == 0 || (cell_shape(cell).has_cell && at[2] == 0)) {
+            throw std::invalid_argument("norm: expected the gains of both products and of c, got none");
+        }
+    }
+
+    template <class T>
+    NormWeights<T> weights() const {
+        return {throughtime::at<const T>(at[0]), throughtime::at<const T>(at[1]), throughtime::at<const T>(at[2]),
+                throughtime::at<const T>(at[3])};
+    }
+};
+
+// The kernels of T that have the cell.
+template <class T>
+const Kernels<T>& kernels_of(CellId cell, Index H) {
+    const Kernels<T>& found = kernels<T>(H);
+    if (found.forward[static_cast<int>(cell)] == nullptr) {
+        throw std::invalid_argument("cell: expected float32 or float64 for layer normalisation, got bfloat16");
+    }
+    return found;
+}
+
 template <class T>
 void fill(Inputs<T>& in, const InputAddresses& a) {
     in.T_ = a.T;
@@ -107,9 +146,10 @@ void sequence_forward(int cell, int dtype, Index T, Index B, Index I, Index H, A
                       Address h0, Address c0, Address weight_ih, Address weight_hh, Address bias_ih, Address bias_hh,
                       Address weight_ch, Address lengths, Address reset, Index reset_t, Index reset_b, bool reverse,
                       int threads, Address y, Index y_t, Index y_b, Address h_n, Address c_n, Address saved,
-                      Address c_seq, const nb::object& variation) {
-    const int id = static_cast<int>(cell_id(cell));
+                      Address c_seq, const nb::object& variation, const nb::object& norm) {
+    const CellId id = cell_id(cell);
     const Variation varied(variation);
+    const Norm normed(norm, id, 4);
     const InputAddresses inputs{
         T,       B,       I,         H,       x,     x_t,     x_b,     h0,      c0,      weight_ih,     weight_hh,
         bias_ih, bias_hh, weight_ch, lengths, reset, reset_t, reset_b, reverse, threads, varied.h_mask, varied.zoneout};
@@ -117,6 +157,7 @@ void sequence_forward(int cell, int dtype, Index T, Index B, Index I, Index H, A
         using Number = decltype(zero);
         ForwardCall<Number> call{};
         fill(call, inputs);
+        call.norm = normed.weights<Number>();
         call.y = at<Number>(y);
         call.y_t = y_t;
         call.y_b = y_b;
@@ -124,8 +165,9 @@ void sequence_forward(int cell, int dtype, Index T, Index B, Index I, Index H, A
         call.c_n = at<Number>(c_n);
         call.saved = at<Saved<Number>>(saved);
         call.c_seq = at<Number>(c_seq);
+        const auto run = kernels_of<Number>(id, H).forward[cell];
         const nb::gil_scoped_release released;
-        kernels<Number>(H).forward[id](call);
+        run(call);
     });
 }
 
@@ -136,16 +178,37 @@ void sequence_backward(int cell, int dtype, Index T, Index B, Index I, Index H, 
                        Address dc_n, Address dc_seq, Address dx, Index dx_t, Index dx_b, Address dh0, Address dc0,
                        Address dweight_ih, Address dweight_hh, Address dbias_ih, Address dbias_hh, Address dweight_ch,
                        Address dh_square, Address dc_square, Address saturated, double margin, Address first_bad,
-                       const nb::object& variation) {
-    const int id = static_cast<int>(cell_id(cell));
+                       const nb::object& variation, const nb::object& norm) {
+    const CellId id = cell_id(cell);
     const Variation varied(variation);
-    const InputAddresses inputs{
-        T, B, I,         H,       x,     x_t,     x_b,     h0,      c0,      weight_ih,     weight_hh,
-        0, 0, weight_ch, lengths, reset, reset_t, reset_b, reverse, threads, varied.h_mask, varied.zoneout};
+    const Norm normed(norm, id, 10);
+    const InputAddresses inputs{T,
+                                B,
+                                I,
+                                H,
+                                x,
+                                x_t,
+                                x_b,
+                                h0,
+                                c0,
+                                weight_ih,
+                                weight_hh,
+                                normed.at[4],
+                                normed.at[5],
+                                weight_ch,
+                                lengths,
+                                reset,
+                                reset_t,
+                                reset_b,
+                                reverse,
+                                threads,
+                                varied.h_mask,
+                                varied.zoneout};
     with_dtype(dtype, [&](auto zero) {
         using Number = decltype(zero);
         BackwardCall<Number> call{};
         fill(call, inputs);
+        call.norm = normed.weights<Number>();
         call.y = at<const Number>(y);
         call.y_t = y_t;
         call.y_b = y_b;
@@ -167,16 +230,25 @@ void sequence_backward(int cell, int dtype, Index T, Index B, Index I, Index H, 
         call.dbias_ih = at<Number>(dbias_ih);
         call.dbias_hh = at<Number>(dbias_hh);
         call.dweight_ch = at<Number>(dweight_ch);
+        call.dweight_ln_ih = at<Number>(normed.at[6]);
+        call.dweight_ln_hh = at<Number>(normed.at[7]);
+        call.dweight_ln_c = at<Number>(normed.at[8]);
+        call.dbias_ln_c = at<Number>(normed.at[9]);
         call.health = {at<double>(dh_square), at<double>(dc_square), at<int32_t>(saturated), margin,
                        at<int64_t>(first_bad)};
+        const auto run = kernels_of<Number>(id, H).backward[cell];
         const nb::gil_scoped_release released;
-        kernels<Number>(H).backward[id](call);
+        run(call);
     });
 }
 
 void drop_mask(uint64_t seed, int64_t stream, int kind, double p, Index rows, Index columns, int dtype, Address mask) {
     if (kind < 0 || kind > static_cast<int>(MaskKind::zoneout_c)) {
         throw std::invalid_argument("drop_mask: expected a kind from 0 to 3, got " + std::to_string(kind));
+    }
+    if (dtype != 0 && dtype != 1) {
+        throw std::invalid_argument("drop_mask: expected dtype 0 (float32) or 1 (float64), got " +
+                                    std::to_string(dtype));
     }
     with_dtype(dtype, [&](auto zero) {
         using R = Real<decltype(zero)>;
@@ -187,16 +259,19 @@ void drop_mask(uint64_t seed, int64_t stream, int kind, double p, Index rows, In
 // A Stepper of any dtype behind one Python class.
 class AnyStepper {
 public:
-    // layers: tuples (I, H, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch), addresses 0 where there is none.
+    // layers: tuples (I, H, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch), addresses 0 where there is none; with layer
+    // normalisation (..., weight_ln_ih, weight_ln_hh, weight_ln_c, bias_ln_c) after them.
     AnyStepper(int cell, int dtype, const nb::list& layers, double keep_h, double keep_c) : dtype_(dtype) {
+        const CellId id = cell_id(cell);
+        const std::size_t size = id < first_layer_norm ? 7 : 11;
         with_dtype(dtype, [&](auto zero) {
             using Number = decltype(zero);
             std::vector<Inputs<Number>> inputs;
             for (nb::handle item : layers) {
                 const auto layer = nb::cast<nb::tuple>(item);
-                if (layer.size() != 7) {
-                    throw std::invalid_argument("Stepper: expected layers of 7 numbers, got " +
-                                                std::to_string(layer.size()));
+                if (layer.size() != size) {
+                    throw std::invalid_argument("Stepper: expected layers of " + std::to_string(size) +
+                                                " numbers, got " + std::to_string(layer.size()));
                 }
                 const auto address = [&](int i) { return nb::cast<Address>(layer[i]); };
                 Inputs<Number> in{};
@@ -207,9 +282,14 @@ public:
                 in.bias_ih = at<const Number>(address(4));
                 in.bias_hh = at<const Number>(address(5));
                 in.weight_ch = at<const Number>(address(6));
+                if (size > 7) {
+                    const auto norm = Norm(nb::make_tuple(layer[7], layer[8], layer[9], layer[10]), id, 4);
+                    in.norm = norm.weights<Number>();
+                }
+                kernels_of<Number>(id, in.H);
                 inputs.push_back(in);
             }
-            pick<Number>() = std::make_unique<Stepper<Number>>(cell_id(cell), inputs, keep_h, keep_c);
+            pick<Number>() = std::make_unique<Stepper<Number>>(id, inputs, keep_h, keep_c);
         });
     }
 
@@ -262,18 +342,25 @@ NB_MODULE(_native, m) {
     m.def(
         "saved_width", [](int cell, Index hidden, bool zoneout) { return saved_width(cell_id(cell), hidden, zoneout); },
         "cell"_a, "hidden_size"_a, "zoneout"_a = false, "Values of `saved` for each (time, row).");
+    m.def(
+        "saved_lanes",
+        [](int dtype, Index hidden) {
+            return with_dtype(dtype, [&](auto zero) { return kernels<decltype(zero)>(hidden).lanes; });
+        },
+        "dtype"_a, "hidden_size"_a, "Units of a vector in `saved`, under the instruction set in use.");
+    m.attr("saved_unit_multiple") = saved_unit_multiple;
     m.def("drop_mask", &drop_mask, "seed"_a, "stream"_a, "kind"_a, "p"_a, "rows"_a, "columns"_a, "dtype"_a, "mask"_a,
           "Writes a mask [rows, columns]: 0 with probability p, else 1 / (1 - p).");
     m.def("sequence_forward_raw", &sequence_forward, "cell"_a, "dtype"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "x_t"_a,
           "x_b"_a, "h0"_a, "c0"_a, "weight_ih"_a, "weight_hh"_a, "bias_ih"_a, "bias_hh"_a, "weight_ch"_a, "lengths"_a,
           "reset"_a, "reset_t"_a, "reset_b"_a, "reverse"_a, "threads"_a, "y"_a, "y_t"_a, "y_b"_a, "h_n"_a, "c_n"_a,
-          "saved"_a, "c_seq"_a, "variation"_a = nb::none());
+          "saved"_a, "c_seq"_a, "variation"_a = nb::none(), "norm"_a = nb::none());
     m.def("sequence_backward_raw", &sequence_backward, "cell"_a, "dtype"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "x_t"_a,
           "x_b"_a, "h0"_a, "c0"_a, "weight_ih"_a, "weight_hh"_a, "weight_ch"_a, "lengths"_a, "reset"_a, "reset_t"_a,
           "reset_b"_a, "reverse"_a, "threads"_a, "y"_a, "y_t"_a, "y_b"_a, "saved"_a, "c_seq"_a, "dy"_a, "dy_t"_a,
           "dy_b"_a, "dh_n"_a, "dc_n"_a, "dc_seq"_a, "dx"_a, "dx_t"_a, "dx_b"_a, "dh0"_a, "dc0"_a, "dweight_ih"_a,
           "dweight_hh"_a, "dbias_ih"_a, "dbias_hh"_a, "dweight_ch"_a, "dh_square"_a = 0, "dc_square"_a = 0,
-          "saturated"_a = 0, "margin"_a = 0.0, "first_bad"_a = 0, "variation"_a = nb::none());
+          "saturated"_a = 0, "margin"_a = 0.0, "first_bad"_a = 0, "variation"_a = nb::none(), "norm"_a = nb::none());
     nb::class_<AnyStepper>(m, "Stepper", "Layers packed once, one time step a call, on the calling thread.")
         .def(nb::init<int, int, nb::list, double, double>(), "cell"_a, "dtype"_a, "layers"_a, "keep_h"_a = 0.0,
              "keep_c"_a = 0.0)

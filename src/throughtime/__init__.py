@@ -1,6 +1,7 @@
 """Recurrent sequence modelling: RNN, GRU, LSTM and peephole LSTM, from the equations to a trained model.
 
     throughtime.Forecaster          forecasts series, from a frame or a file
+    throughtime.LanguageModel       learns text, scores it and writes it
     throughtime.nn                  layers with torch.nn's names, parameters and states
     throughtime.models              topologies: many-to-one, aligned
     throughtime.training            the training loop
@@ -16,14 +17,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from throughtime import cells, data, datasets, errors, kernels, models, nn, report, tasks, training
     from throughtime.tasks.forecast import Forecaster
+    from throughtime.tasks.language import LanguageModel
 
 __version__ = "0.1.0"
 
 _ROOMS = ("cells", "data", "datasets", "errors", "kernels", "models", "nn", "report", "tasks", "training")
-_OBJECTS = {"Forecaster": "throughtime.tasks.forecast"}
+_OBJECTS = {"Forecaster": "throughtime.tasks.forecast", "LanguageModel": "throughtime.tasks.language"}
 
 __all__ = [
     "Forecaster",
+    "LanguageModel",
     "__version__",
     "cells",
     "data",

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.helpers import as_arrays, assert_close
-from throughtime.cells import CELLS, LAYER_NORM_CELLS, LayerNormParams
+from throughtime.cells import CELLS, LAYER_NORM_CELLS, LayerNormParams, layer_norm
 from throughtime.kernels import reference
 
 every_cell = pytest.mark.parametrize("name", LAYER_NORM_CELLS)
@@ -111,11 +111,12 @@ def test_the_normalisation_s_jacobian():
 
 
 @every_cell
-def test_scaling_either_weight_matrix_changes_nothing(name):
-    """What layer normalisation is for; a plain cell is the negative control."""
+def test_scaling_either_weight_matrix_changes_nothing(name, monkeypatch):
+    """What layer normalisation is for: exact without ε; a plain cell is the negative control."""
+    monkeypatch.setattr(layer_norm, "EPSILON", 0.0)
     cell, x, state, params = problem(name)
-    bigger = params._replace(weight_ih=params.weight_ih * 7, weight_hh=params.weight_hh * 0.5)
-    torch.testing.assert_close(cell.step(x, state, bigger), cell.step(x, state, params), rtol=1e-3, atol=1e-4)
+    bigger = params._replace(weight_ih=params.weight_ih * 7, weight_hh=params.weight_hh * 0.3)
+    assert_close(cell.step(x, state, bigger), cell.step(x, state, params), k=50)
     plain = CELLS["lstm"]
     other = CELLS["lstm"].params(*problem("layer_norm_lstm")[3][:4])
     x, state = problem("layer_norm_lstm")[1:3]

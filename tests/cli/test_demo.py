@@ -16,7 +16,7 @@ from throughtime.tasks import Forecaster
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo's own series and options, but for one epoch of a small net."""
     cut = {"epochs": 1, "hidden_size": 4}
-    examples = tuple(dataclasses.replace(each, options=each.options | cut) for each in demo.EXAMPLES)
+    examples = tuple(dataclasses.replace(each, options={**each.options, **cut}) for each in demo.EXAMPLES)
     monkeypatch.setattr(demo, "EXAMPLES", examples)
 
 

@@ -1,5 +1,6 @@
 """`throughtime evaluate`: the model beside simple forecasts."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -48,3 +49,47 @@ def test_counts_below_one_are_refused(
 def test_more_windows_than_the_data_hold(capsys: pytest.CaptureFixture[str], model: Path, data: Path):
     line = run(capsys, "evaluate", model, data, "--windows", 30).refused()
     assert "got 40 in series 'a'" in line
+
+
+def test_intervals_and_a_file_of_forecasts(capsys: pytest.CaptureFixture[str], model: Path, data: Path, tmp_path: Path):
+    ended = run(capsys, "evaluate", model, data, "--windows", 2, "--levels", "50", "--out", tmp_path / "f.csv")
+    assert ended.status == 0, ended.err
+    found = Forecaster.load(model).evaluate(read_series_file(data).to_frame(), n_windows=2, levels=(50,))
+    (score,) = found.intervals
+    words = " ".join(ended.out.split())
+    assert f"50 % {score.coverage:.1f} % {score.width:.4g}" in words
+    assert found.sentence in words
+    with (tmp_path / "f.csv").open() as file:
+        written = list(csv.DictReader(file))
+    assert len(written) == 6
+    assert {"cutoff", "forecast", "forecast-lo-50", "forecast-hi-50", "naive"} <= set(written[0])
+
+
+def test_the_report_tells_the_whole_story(capsys: pytest.CaptureFixture[str], model: Path, data: Path, tmp_path: Path):
+    page = tmp_path / "r.html"
+    ended = run(capsys, "evaluate", model, data, "--windows", 3, "--levels", "50", "--report", page)
+    assert f"Wrote {page}." in ended.out
+    text = page.read_text(encoding="utf-8")
+    for words in (
+        "sales.csv: 3 steps ahead", "Forecasts from the last origin", "Errors, beside simple forecasts", "Calibration",
+        "does not beat", "MAE by step of the horizon", "Loss by epoch", "Gradients", "hidden_size",
+        "throughtime train forecast",
+    ):  # fmt: skip
+        assert words in text, words
+    assert "http" not in text.replace("http-equiv", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--levels", "0"], "got 0"),
+        (["--levels", "99.99"], "up to 60 %"),
+        (["--peers", "theta,magic"], "'magic'"),
+        (["--out", "f.xls"], "f.xls"),
+        (["--report", "r.htm"], "'r.htm'"),
+    ],
+)
+def test_what_cannot_be_measured(
+    capsys: pytest.CaptureFixture[str], model: Path, data: Path, words: list[str], said: str
+):
+    assert said in run(capsys, "evaluate", model, data, *words).refused()

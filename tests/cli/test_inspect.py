@@ -26,7 +26,7 @@ def test_gradients_are_shown_and_drawn(capsys: pytest.CaptureFixture[str], model
     ended = run(capsys, "inspect", model, data, "--plot", tmp_path / "g.png")
     assert ended.status == 0
     assert "Gradients along time" in ended.out
-    assert "net.recurrent layer 0: the gradient reaches back over all 6 steps" in ended.out
+    assert "encoder.stack.layers.0 layer 0: the gradient reaches back over all 6 steps" in ended.out
     assert f"Wrote {tmp_path / 'g.png'}." in ended.out
     assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
     assert {path.name: path.read_bytes() for path in model.iterdir()} == before
@@ -40,7 +40,7 @@ def test_json(capsys: pytest.CaptureFixture[str], model: Path, data: Path):
     )
     assert told["bytes"] == sum(path.stat().st_size for path in model.iterdir())
     (layer,) = told["gradient_health"]["layers"]
-    assert (layer["module"], layer["memory"], layer["steps"], len(layer["dh"])) == ("net.recurrent", 6, 6, 6)
+    assert (layer["module"], layer["memory"], layer["steps"], len(layer["dh"])) == ("encoder.stack.layers.0", 6, 6, 6)
     assert layer["dh"][0] > 0
     assert told["gradient_health"]["nonfinite"] is None
     assert json.loads(run(capsys, "inspect", model, "--json").out) == told | {"gradient_health": None}

@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,14 @@ import pytest
 
 import throughtime
 from tests.cli.command import run
-from throughtime.cli import app, options, train
+from throughtime.cli import app, compare, forecaster_options, options, train, tune
+from throughtime.errors import ArgumentError
 from throughtime.nn.layers import LAYERS
 from throughtime.tasks import Forecaster
-from throughtime.tasks.forecast.forecaster import SCALINGS, STRATEGIES
+from throughtime.tasks.forecast.network import ANCHORS
+from throughtime.tasks.forecast.outputs import OUTPUTS
+from throughtime.tasks.forecast.scaling import SCALINGS
+from throughtime.tasks.forecast.strategies import STRATEGIES
 
 HEAVY = ("torch", "numpy", "polars", "narwhals", "matplotlib", "pandas")
 
@@ -59,7 +64,7 @@ def test_module_is_the_command():
 def test_bare_command_shows_the_commands_in_order_of_use(capsys: pytest.CaptureFixture[str]):
     ended = run(capsys)
     assert ended.status == 0
-    places = [ended.out.index(f" {name} ") for name in ("train", "predict", "evaluate", "demo")]
+    places = [ended.out.index(f" {name} ") for name in ("train", "predict", "evaluate", "update", "tune", "demo")]
     assert places == sorted(places)
     assert run(capsys, "train").status == 0
 
@@ -122,37 +127,60 @@ def test_other_errors_of_the_system_are_one_line(capsys: pytest.CaptureFixture[s
     assert "No space left on device" in line
 
 
+def test_every_option_of_the_forecaster_is_one_of_the_command():
+    own = set(inspect.signature(Forecaster.__init__).parameters) - {"self", "horizon"}
+    assert set(forecaster_options.OPTIONS) == own
+    spoken = {"layers" if name == "num_layers" else name for name in forecaster_options.OPTIONS}
+    for command, without in (
+        (train.forecast, set()),
+        (tune.forecast, set()),
+        (compare.forecast, {"cell", "epochs", "seed"}),
+    ):
+        parameters = inspect.signature(command).parameters
+        assert spoken - set(parameters) == without
+        assert {parameters[name].default for name in spoken - without} == {None}, "the forecaster's default is kept"
+
+
 def test_defaults_in_the_help_are_the_forecasters_own():
-    parameters = inspect.signature(train.forecast).parameters
     own = inspect.signature(Forecaster.__init__).parameters
-    renamed = {"layers": "num_layers"}
-    spoken = {"input_size", "epochs", "patience", "freq", "season_length"}  # None, said in words
-    checked = 0
-    for name, parameter in parameters.items():
-        counterpart = own.get(renamed.get(name, name))
-        if counterpart is None or parameter.default is inspect.Parameter.empty:
-            continue
-        shown = parameter.annotation.__metadata__[0].show_default
-        assert parameter.default is None, f"--{name} would override the forecaster's default"
-        if name in spoken:
-            assert counterpart.default is None
+    for name, option in forecaster_options.OPTIONS.items():
+        shown, default = option.__metadata__[0].show_default, own[name].default
+        if default is None or default == ():
+            assert shown not in ("0", "1", "auto"), name  # said in words, or not at all
+        elif default is False:
+            assert shown == f"no-{name}".replace("_", "-")
+        elif default is True:
+            assert shown.partition(",")[0] == name
         else:
-            assert shown == str(counterpart.default), name
-        checked += 1
-    assert checked == 17
+            assert shown == str(default), name
 
 
-def test_choices_in_the_help_are_the_forecasters_own():
-    parameters = inspect.signature(train.forecast).parameters
-    help_of = {name: parameters[name].annotation.__metadata__[0].help for name in ("cell", "strategy", "scaling")}
-    for names, text in ((LAYERS, help_of["cell"]), (STRATEGIES, help_of["strategy"]), (SCALINGS, help_of["scaling"])):
-        assert [name for name in names if name not in text] == []
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [("cell", LAYERS), ("strategy", STRATEGIES), ("scaling", SCALINGS), ("anchor", ANCHORS), ("loss", OUTPUTS)],
+)
+def test_choices_in_the_help_are_the_forecasters_own(name: str, choices: tuple[str, ...]):
+    text = forecaster_options.OPTIONS[name].__metadata__[0].help
+    assert [choice for choice in choices if choice not in text] == []
+
+
+@pytest.mark.parametrize("text", ["", "a,,b", "a,a", " , "])
+def test_lists_of_columns_are_checked(text: str):
+    with pytest.raises(ArgumentError, match=re.escape(repr(text))):
+        forecaster_options.names_of(text, "--past")
+
+
+@pytest.mark.parametrize(("text", "got"), [("", "''"), ("80,x", "'80,x'"), ("80,80", "'80,80'"), ("0,50", "0"),
+                                           ("100", "100"), ("nan", "nan"), ("-3", "-3")])  # fmt: skip
+def test_lists_of_numbers_are_checked(text: str, got: str):
+    with pytest.raises(ArgumentError, match=f"--levels: expected .*got {re.escape(got)}"):
+        options.numbers_of(text, "--levels", low=0, high=100)
 
 
 def test_every_shared_option_is_used():
     annotations = [
         annotation
-        for command in (train.forecast, app.predict, app.evaluate)
+        for command in (train.forecast, app.predict, app.evaluate, app.update)
         for annotation in (parameter.annotation for parameter in inspect.signature(command).parameters.values())
     ]
     shared = [getattr(options, name) for name in options.__all__ if name[0].isupper()]

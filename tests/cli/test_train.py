@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -28,33 +29,109 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str], data: Path, tmp_
 
 
 def test_every_option_reaches_the_forecaster(capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    header = "shop,day,sold,note"
-    table = write_series(tmp_path / "sales.csv", [f"{row},x" for row in rows(60) + rows(60, "b")], header)
+    lines = [f"{row},x,{i % 3},{i % 2},{name}" for name in "ab" for i, row in enumerate(rows(60, name))]
+    table = write_series(tmp_path / "sales.csv", lines, "shop,day,sold,note,heat,promo,region")
     given = {
         "id_col": "shop",
         "time_col": "day",
         "target_col": "sold",
         "freq": "D",
         "season_length": 14,
-        "strategy": "direct",
+        "past": "heat",
+        "future": "promo",
+        "static": "region",
+        "calendar": False,
+        "strategy": "sequence",
         "cell": "peephole-lstm",
         "hidden_size": 5,
         "layers": 2,
         "dropout": 0.1,
-        "input_size": 9,
+        "input_size": 8,
+        "segment_size": 2,
+        "linear": True,
         "scaling": "series",
+        "logarithms": False,
+        "anchor": "last",
+        "loss": "huber",
+        "series_embedding": True,
+        "ensemble": 2,
         "epochs": 2,
+        "refit": False,
         "batch_size": 16,
-        "learning_rate": 0.002,
+        "learning_rate": 0.003,
         "patience": 4,
         "seed": 3,
     }
-    words = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)]
+    named = {name.replace("_", "-"): value for name, value in given.items()}
+    words = [f"--no-{name}" if value is False else f"--{name}" for name, value in named.items() if type(value) is bool]
+    words += [word for name, value in named.items() if type(value) is not bool for word in (f"--{name}", value)]
     ended = run(capsys, "train", "forecast", table, "--horizon", 4, "--out", tmp_path / "m", "--threads", 1, *words)
     assert ended.status == 0, ended.err
     kept = Forecaster.load(tmp_path / "m").get_params()
     given["num_layers"] = given.pop("layers")
-    assert {name: kept[name] for name in given} == given
+    given |= {name: [given[name]] for name in ("past", "future", "static")}
+    assert set(kept) - set(given) == {"horizon"}
+    assert {name: list(kept[name]) if isinstance(kept[name], tuple) else kept[name] for name in given} == given
+
+
+def test_the_report_shows_what_comes_next(capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path):
+    page = tmp_path / "r.html"
+    ended = run(capsys, "train", "forecast", data, "--horizon", 3, "--out", tmp_path / "m", "--report", page, *QUICK)
+    assert ended.status == 0, ended.err
+    assert f"report      {page}" in ended.out
+    text = page.read_text(encoding="utf-8")
+    for words in (
+        "sales.csv: 3 steps ahead",
+        "Forecasts of what comes next",
+        "Loss by epoch",
+        "--horizon 3",
+        "Gradients",
+    ):
+        assert words in text
+    assert "beside simple forecasts" not in text
+
+
+def test_where_the_future_must_be_known_the_report_shows_the_end(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    table = write_series(tmp_path / "s.csv", [f"{row},{i % 2}" for i, row in enumerate(rows())], "unique_id,ds,y,promo")
+    words = ["train", "forecast", table, "--horizon", 3, "--out", tmp_path / "m", "--future", "promo", *QUICK]
+    assert run(capsys, *words, "--report", tmp_path / "r.html").status == 0
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Errors, beside simple forecasts" in text
+    assert "known for the future, too" in text
+
+
+def test_gaps_are_left_out_or_filled(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    lines = rows()
+    lines[10] = lines[10].rpartition(",")[0] + ","
+    del lines[20]
+    table = write_series(tmp_path / "s.csv", lines)
+    words = ["train", "forecast", table, "--horizon", 3, *QUICK, "--quiet"]
+    assert run(capsys, *words, "--out", tmp_path / "kept").status == 0
+    assert run(capsys, *words, "--out", tmp_path / "filled", "--fill", "linear").status == 0
+    origins = {name: Forecaster.load(tmp_path / name).origin_["data"] for name in ("kept", "filled")}
+    assert origins["kept"] != origins["filled"]
+    assert "got 'magic'" in run(capsys, *words, "--out", tmp_path / "m", "--fill", "magic").refused()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--past", "heat"], "heat"),
+        (["--future", "ds"], "'ds'"),
+        (["--static", "unique_id,"], "'unique_id,'"),
+        (["--loss", "magic"], "'magic'"),
+        (["--loss", "negative-binomial"], "negative"),
+        (["--ensemble", "0"], "got 0"),
+        (["--segment-size", "4"], "got 6"),
+        (["--report", "r.pdf"], "'r.pdf'"),
+    ],
+)
+def test_options_that_cannot_be(
+    capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path, words: list[str], said: str
+):
+    line = run(capsys, "train", "forecast", data, "--horizon", 3, "--out", tmp_path / "m", *QUICK, *words).refused()
+    assert said in line
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_same_seed_gives_the_same_bytes(capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path):
@@ -184,7 +261,7 @@ def test_a_resume_with_other_options_is_refused_and_says_which(
     assert run(capsys, *words).status == 0
     assert "without a training, got step-" in run(capsys, *words).refused()
     refusal = run(capsys, *words, "--resume", "--learning-rate", 0.5, "--seed", 2).refused()
-    assert "forecast learning_rate was 0.005, is 0.5" in refusal
+    assert re.search(r"option learning_rate was [\d.]+, is 0\.5;", refusal)
     assert "forecast seed was 0, is 2" in refusal
 
 

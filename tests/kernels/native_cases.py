@@ -15,6 +15,7 @@ import numpy as np
 from throughtime.kernels import native
 
 CELLS = tuple(native.CELL_CODES)
+PLAIN = tuple(name for name in CELLS if not name.startswith("layer_norm_"))  # those that bfloat16 has
 WITH_C = tuple(name for name, (_, _, has_c, _) in native.CELL_CODES.items() if has_c)
 
 
@@ -110,6 +111,13 @@ def make(
         weight(G * H) if bias else None,
         weight(3 * H) if has_peepholes else None,
     )
+    if cell not in PLAIN:
+        weights = weights._replace(
+            weight_ln_ih=converted(rng.uniform(0.5, 1.5, G * H), dtype),
+            weight_ln_hh=converted(rng.uniform(0.5, 1.5, G * H), dtype),
+            weight_ln_c=converted(rng.uniform(0.5, 1.5, H), dtype) if has_c else None,
+            bias_ln_c=weight(H) if has_c and bias else None,
+        )
     lengths = reset = None
     if ragged:
         lengths = rng.integers(0, T + 1, B)

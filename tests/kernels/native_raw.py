@@ -144,12 +144,13 @@ class RawCall:
             out["c_sequence"] = buffers.flat((T, B, H), self.dtype)
         _native.sequence_forward_raw(
             *self._sizes(),
-            *map(_address, self.weights),
+            *map(_address, self.weights[:5]),
             *self._rows(),
             _address(out["output"]),
             *_steps(out["output"]),
             *(_address(out.get(name)) for name in ("h_n", "c_n", "saved", "c_sequence")),
             variation=self.variation,
+            norm=self.weights.layer_norm(),
         )
         return out
 
@@ -175,6 +176,9 @@ class RawCall:
         }
         if "dx" not in without:
             out["dx"] = self.buffers.strided((T, B, I), self.dtype)
+        norm = self.weights.layer_norm()
+        if norm is not None:
+            norm += (*map(_address, self.weights[2:4]), *(_address(out.get(name)) for name in GRADIENTS[8:]))
         _native.sequence_backward_raw(
             *self._sizes(),
             *(_address(w) for w in (self.weights.weight_ih, self.weights.weight_hh, self.weights.weight_ch)),
@@ -188,10 +192,11 @@ class RawCall:
             *map(_address, self.finals),
             _address(out.get("dx")),
             *_steps(out.get("dx")),
-            *(_address(out.get(name)) for name in GRADIENTS[1:]),
+            *(_address(out.get(name)) for name in GRADIENTS[1:8]),
             *(_address(out.get(name)) for name in HEALTH[:3]),
             margin,
             _address(out.get("first_bad")),
             variation=self.variation,
+            norm=norm,
         )
         return out

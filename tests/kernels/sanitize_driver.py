@@ -30,7 +30,7 @@ def load_instrumented(folder: Path) -> None:
 
 def drive(seconds: float) -> int:
     """Fixed cases first, then random ones until the time is up; how many calls were made."""
-    from tests.kernels.native_cases import CELLS, instruction_set, make
+    from tests.kernels.native_cases import CELLS, PLAIN, instruction_set, make
     from tests.kernels.native_raw import GRADIENTS, HEALTH, Buffers, RawCall, Varied
     from throughtime.kernels import native
 
@@ -78,7 +78,8 @@ def drive(seconds: float) -> int:
             "bias": bias,
         }
 
-    everything = list(itertools.product(native.instruction_sets(), CELLS, (np.float32, np.float64, native.BFLOAT16)))
+    everything = list(itertools.product(native.instruction_sets(), CELLS, (np.float32, np.float64)))
+    everything += itertools.product(native.instruction_sets(), PLAIN, (native.BFLOAT16,))
     for flags in itertools.product((True, False), repeat=3):
         for isa, cell, dtype in everything:
             ragged, resets, reverse = flags

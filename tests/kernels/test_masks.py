@@ -58,6 +58,21 @@ def test_native_masks_have_torch_s_bits(seed, p):
         assert set(found.unique().tolist()) <= values
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_other_dtypes_have_the_same_masks(dtype):
+    """The kernels write float32 and float64 alone: these come from torch."""
+    arguments = torch.tensor(3), 2, Kind.RECURRENT, 0.3, 5, 33
+    found = dispatch.drop_mask(*arguments, dtype)
+    assert found.dtype is dtype
+    assert torch.equal(found, masks.drop_mask(*arguments, dtype))
+    assert torch.equal(found, dispatch.drop_mask(*arguments, torch.float32).to(dtype))
+
+
+def test_the_binding_refuses_a_dtype_that_it_would_overflow():
+    with pytest.raises(ValueError, match=r"drop_mask: expected dtype 0 \(float32\) or 1 \(float64\), got 2"):
+        _native.drop_mask(0, 0, 0, 0.5, 0, 0, 2, 0)
+
+
 def test_frequencies_and_independence():
     """Counts and products of neighbours along every axis within 4 standard deviations; seeds, streams and kinds too."""
     p, T, B, H = 0.2, 200, 50, 64

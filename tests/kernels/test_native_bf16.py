@@ -20,10 +20,10 @@ from throughtime.kernels import native
 # layer's 1 − h² comes from an h near 1 that was rounded, and 14.6 for relu, whose gradient goes the other way where its
 # argument lies within a rounding of zero.
 K = 1.0
-K_GRADIENT = dict.fromkeys(native_cases.CELLS, 3.5) | {"rnn_tanh": 8.0, "rnn_relu": 25.0}
+K_GRADIENT = dict.fromkeys(native_cases.PLAIN, 3.5) | {"rnn_tanh": 8.0, "rnn_relu": 25.0}
 EPSILON = 2.0**-7
 
-every_cell = pytest.mark.parametrize("name", native_cases.CELLS)
+every_cell = pytest.mark.parametrize("name", native_cases.PLAIN)
 every_set = pytest.mark.parametrize("isa", native.instruction_sets())
 both_directions = pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 
@@ -102,7 +102,7 @@ def test_the_comparison_sees_a_wrong_weight():
             compare(problem, False, expected, threads=1)
 
 
-@pytest.mark.parametrize("name", native_cases.CELLS)
+@pytest.mark.parametrize("name", native_cases.PLAIN)
 def test_the_sets_agree(name):
     """Widened or in pairs, the same equations: sets differ by roundings, not by more."""
     case = native_cases.make(name, 12, 9, 21, 70, dtype=native.BFLOAT16, ragged=True, resets=True)
@@ -149,7 +149,7 @@ def test_a_saturated_gate_keeps_its_gradient(isa):
 
 
 @pytest.mark.parametrize("isa", native.instruction_sets())
-@pytest.mark.parametrize("cell", native_cases.CELLS)
+@pytest.mark.parametrize("cell", native_cases.PLAIN)
 def test_not_finite_stays_in_its_row(cell, isa):
     case = native_cases.make(cell, 6, 5, 7, 33, dtype=native.BFLOAT16)
     dirty = dataclasses.replace(case, x=case.x.copy())

@@ -11,7 +11,7 @@ from tests.kernels import native_cases
 from tests.kernels.test_native_bf16 import K_GRADIENT
 from tests.nn.layers import LAYERS, as_hx, build, random_state, state_tensors
 from throughtime.cells import CELLS
-from throughtime.kernels import dispatch, native, torch_ops
+from throughtime.kernels import dispatch, native, stack
 
 every_layer = pytest.mark.parametrize("kind", LAYERS)
 every_cell = pytest.mark.parametrize("cell_name", CELLS)
@@ -89,7 +89,7 @@ def test_steps_and_the_stepper_are_the_whole(kind):
 @pytest.mark.parametrize("given", ["nothing", "both"])
 def test_opcheck(cell_name, given):
     case = native_cases.make(cell_name, 5, 3, 4, 6, ragged=given == "both", resets=given == "both")
-    floats = (case.x, case.h0, case.c0, *case.weights)
+    floats = (case.x, case.h0, case.c0, *case.weights[:5])
     leaves = [None if a is None else torch.from_numpy(a).bfloat16().requires_grad_() for a in floats]
     rows = [None if a is None else torch.from_numpy(a) for a in (case.lengths, case.reset)]
     torch.library.opcheck(torch.ops.throughtime.sequence, (*leaves, *rows, cell_name, given == "both", True))
@@ -114,13 +114,13 @@ def test_second_derivatives_come_from_the_reference(kind):
 def test_autocast_reaches_the_kernels(kind, monkeypatch):
     """float32 parameters under autocast: the bits of a bfloat16 layer, gradients in the parameters' dtype."""
     seen = []
-    real = torch_ops._forward
+    real = stack.forward
 
-    def watched(x, *rest, **options):
+    def watched(what, x, *rest, **options):
         seen.append(x.dtype)
-        return real(x, *rest, **options)
+        return real(what, x, *rest, **options)
 
-    monkeypatch.setattr(torch_ops, "_forward", watched)
+    monkeypatch.setattr(stack, "forward", watched)
     layer = build(kind, 5, 19, dtype=torch.float32)
     low = build(kind, 5, 19, dtype=torch.bfloat16)
     low.load_state_dict(layer.state_dict())

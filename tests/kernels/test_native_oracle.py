@@ -24,13 +24,19 @@ from tests.helpers import (
     oracle_of,
 )
 from tests.kernels import native_cases
-from throughtime.cells import CELLS, Params
+from throughtime.cells import CELLS, LAYER_NORM_CELLS
 from throughtime.kernels import native, reference
 
 # |native − oracle| ≤ k · ε · magnitude. Worst seen: 12 over the covering set (a weight gradient, whose sum has at most
 # T·B = 189 terms); 383 over the full product (a peephole at T = 63, where the recurrence amplifies rounding).
+# A normalisation divides the rounding of values that lie close together by their deviation, as those of few units may:
+# 425 seen at H = 3 (the reference scan in float32: 118), 72 else.
 K = 40.0
+K_NORMALIZED = 100.0
+K_NORMALIZED_FEW = 1000.0
 K_FULL = 500.0
+
+EQUATIONS = {**CELLS, **LAYER_NORM_CELLS}
 
 WIDE = Case(H=17, T=9, B=4, lengths=True, reset=True, bias=True, memory="contiguous", dtype=torch.float64)
 
@@ -61,8 +67,11 @@ def native_case(problem: Problem, reverse: bool) -> native_cases.Case:
     )
 
 
-def compare(problem: Problem, reverse: bool, expected, threads: int, k: float = K) -> None:
+def compare(problem: Problem, reverse: bool, expected, threads: int, k: float | None = None) -> None:
     run, wanted = expected
+    if problem.name not in native_cases.PLAIN:
+        k = max(k or 0.0, K_NORMALIZED if run.output_TBH.shape[2] > 3 else K_NORMALIZED_FEW)
+    k = k or K
     case, dtype = native_case(problem, reverse), problem.x_TBI.dtype
     with native_cases.poisoned():
         forward = case.forward(threads=threads)
@@ -108,6 +117,15 @@ def test_the_comparison_sees_a_wrong_weight():
         compare(problem, False, oracle_answer("gru", case, False), threads=1)
 
 
+@pytest.mark.parametrize("gain", ["weight_ln_ih", "weight_ln_hh", "weight_ln_c", "bias_ln_c"])
+def test_the_comparison_sees_a_wrong_gain(gain):
+    case = dataclasses.replace(WIDE, lengths=False, reset=False)
+    problem = make_problem("layer_norm_lstm", case)
+    problem.params[gain][3] *= 1.01
+    with pytest.raises(AssertionError, match=r"output: at .* where 100 are allowed"):
+        compare(problem, False, oracle_answer("layer_norm_lstm", case, False), threads=1)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @both_directions
 @every_set
@@ -129,7 +147,9 @@ def test_c_of_every_step_and_its_gradient(name, isa, reverse, dtype):
     )
     inputs = [t.clone().requires_grad_() for t in (rounded.x_TBI, *rounded.state)]
     params = {key: value.clone().requires_grad_() for key, value in rounded.params.items()}
-    output, final, steps = reference.scan(CELLS[name], inputs[0], tuple(inputs[1:]), Params(**params), **where)
+    output, final, steps = reference.scan(
+        EQUATIONS[name], inputs[0], tuple(inputs[1:]), EQUATIONS[name].params(**params), **where
+    )
     loss = (output * rounded.d_output_TBH).sum() + (steps.c * d_c).sum()
     loss = loss + sum((s * d).sum() for s, d in zip(final, rounded.d_final_state, strict=True))
     wanted = torch.autograd.grad(loss, (*inputs, *params.values()))

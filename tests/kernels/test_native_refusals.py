@@ -198,14 +198,14 @@ def test_stepper():
 RAW = ((_native.sequence_forward_raw, (29, 20)), (_native.sequence_backward_raw, (41, 18)))
 
 
-@pytest.mark.parametrize("cell", [-1, 7])
+@pytest.mark.parametrize("cell", [-1, 11])
 def test_the_binding_refuses_a_cell_code(cell):
-    with pytest.raises(ValueError, match=f"cell: expected 0 to 6, got {cell}"):
+    with pytest.raises(ValueError, match=f"cell: expected 0 to 10, got {cell}"):
         _native.saved_width(cell, 4)
-    with pytest.raises(ValueError, match=f"cell: expected 0 to 6, got {cell}"):
+    with pytest.raises(ValueError, match=f"cell: expected 0 to 10, got {cell}"):
         _native.Stepper(cell, 0, [])
     for call, places in RAW:
-        with pytest.raises(ValueError, match=f"cell: expected 0 to 6, got {cell}"):
+        with pytest.raises(ValueError, match=f"cell: expected 0 to 10, got {cell}"):
             call(cell, 0, *nothing(*places))
 
 

@@ -1,5 +1,6 @@
 """The kernels on torch's OpenMP threads: found, used, given back, and left alone where they cannot be had."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -125,6 +126,17 @@ with ThreadPoolExecutor(8) as pool:
     print(all(same(wanted, found) for found in pool.map(outputs, range(200))))
 """
     assert run(code) == "True"
+
+
+def test_a_runtime_without_one_of_the_functions_is_none(monkeypatch):
+    """As if one had no address; and its negative control."""
+    missing = ""
+    monkeypatch.setattr(
+        openmp.ctypes, "cast", lambda function, _: ctypes.c_void_p(None if function.__name__ == missing else 1)
+    )
+    assert openmp.addresses() == (1, 1, 1, 1)
+    missing = "omp_get_num_threads"
+    assert openmp.addresses() is None
 
 
 def test_nothing_is_found_without_the_library(monkeypatch, tmp_path):

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tests.helpers import DETERMINISTIC, assert_close, assert_zero
 from throughtime.errors import ArgumentError, ArgumentTypeError
 from throughtime.models import beam_search, length_penalty
-from throughtime.models.beam import largest
+from throughtime.models.rowwise import largest_and_places
 
-EOS, BOS, PAD = 0, 1, 7
+EOS, BOS, PAD = 0, 1, 2
 
 
 class Tree:
@@ -282,7 +282,7 @@ def test_the_largest_of_long_rows(V):
     values[0, 1, 5:] = -torch.inf
     values[0, 2, V - 1] = 99.0
     values[1, 1] = -torch.inf
-    top, places = largest(values, 6)
+    top, places = largest_and_places(values, 6)
     assert torch.equal(top, values.topk(6).values)
     assert torch.equal(values.gather(-1, places), top)
     assert all(len(set(row)) == 6 for row in places.flatten(0, 1).tolist())
@@ -291,7 +291,7 @@ def test_the_largest_of_long_rows(V):
 def test_the_largest_of_long_rows_see_a_nan():
     values = torch.zeros(1, 5000)
     values[0, 1234] = float("nan")
-    assert bool(largest(values, 2)[0][0, 0].isnan())
+    assert bool(largest_and_places(values, 2)[0][0, 0].isnan())
 
 
 def test_the_penalty():
@@ -312,6 +312,9 @@ def test_the_penalty():
         ({"alpha": -0.5}, ArgumentError, r"alpha finite and at least 0, got -0\.5; "),
         ({"alpha": math.inf}, ArgumentError, r"alpha finite and at least 0, got inf; "),
         ({"eos": 5}, ArgumentError, r"eos in \[0, 5\), got 5; "),
+        ({"pad": 5}, ArgumentError, r"pad in \[0, 5\), the vocabulary, got 5; "),
+        ({"pad": -1}, ArgumentError, r"pad in \[0, 5\), the vocabulary, got -1; "),
+        ({"pad": 0.0}, ArgumentTypeError, r"pad to be an int, got 0\.0; "),
         ({"eos": -1}, ArgumentError, r"eos in \[0, 5\), got -1; "),
     ],
 )

@@ -477,6 +477,9 @@ def test_a_head_that_gives_ids_which_cannot_be_embedded():
     for use in (model.greedy, model.beam):
         with pytest.raises(ArgumentError, match=r"target embedding of all 8 ids that the head gives, got one of 7; "):
             use(IDS, limit=2)
+    with pytest.raises(ArgumentError, match=r"of all 8 ids that the head gives, got one of 7; "):
+        model(IDS, None, IDS, teacher_forcing=0.0)
+    assert model(IDS, None, IDS).shape[-1] == V + 1  # with every target read, what the head gives is not
 
 
 @pytest.mark.parametrize("dropout", ["recurrent_dropout", "weight_dropout", "zoneout"])

@@ -12,7 +12,7 @@ from tests.helpers import assert_close
 from tests.kernels.test_torch_ops import Spy
 from tests.nn.layers import state_tensors
 from throughtime.datasets import ADDING_BASELINE, adding, patterns, reversal, running_maximum, xor
-from throughtime.kernels import torch_ops
+from throughtime.kernels import stack, torch_ops
 from throughtime.models import (
     Aligned,
     EncoderDecoder,
@@ -33,7 +33,8 @@ EOS = 2
 def fused(monkeypatch):
     """Every test here trains on the native kernels, forward and backward."""
     spy = Spy()
-    monkeypatch.setattr(torch_ops, "_native", spy)
+    for module in (torch_ops, stack):
+        monkeypatch.setattr(module, "_native", spy)
     yield
     assert spy.calls["sequence_forward_raw"] > 0
     assert spy.calls["sequence_backward_raw"] > 0

@@ -337,12 +337,12 @@ WORDS = torch.nn.Embedding(V, FEATURES).double()
         (lambda: OneToMany(None, LAYER, HEAD, writes="ids"), r"takes ids, .* got one that takes vectors; "),
         (lambda: OneToMany(WORDS, LAYER, HEAD, feedback="none"), r"expected no embedding .*, got Embedding; "),
         (lambda: OneToMany(torch.nn.Embedding(V, 4), LAYER, HEAD), r"the layer's 3 features, got 4; "),
-        (lambda: OneToMany(WORDS, LAYER, HEAD, classes=0), r"expected classes >= 1 or None, got 0; "),
-        (lambda: OneToMany(WORDS, LAYER, HEAD, context_size=2.5), r"context_size >= 1 or None, got 2\.5; "),
+        (lambda: OneToMany(WORDS, LAYER, HEAD, classes=0), r"OneToMany: expected classes > 0, got 0; "),
+        (lambda: OneToMany(WORDS, LAYER, HEAD, context_size=2.5), r"expected context_size to be an int, got 2\.5; "),
     ],
 )
 def test_constructions_that_are_refused(call, match):
-    with pytest.raises(ArgumentError, match=match):
+    with pytest.raises((ArgumentError, ArgumentTypeError), match=match):
         call()
 
 
@@ -372,7 +372,10 @@ def test_constructions_that_are_refused(call, match):
         ({"class_ids": [0] * 2, "prefix": ids()}, ArgumentError, r"expected class_ids for 4 rows, got 2; "),
         ({"class_ids": [0] * 2, "rows": 2, "prefix": ids()}, ArgumentError, r"prefix for 2 rows, got 4; "),
         ({"class_ids": [0] * B, "prefix": ids() + 1}, ArgumentError, r"prefix in \[0, 7\), got 7; "),
-        ({"class_ids": [0], "prefix": [1, 2]}, ArgumentError, r"axes \(P, B\), got shape \(2,\); "),
+        ({"class_ids": [0], "prefix": [1, 2]}, ArgumentError, r"prefix of shape \(P, B\), got \(2,\); "),
+        ({"class_ids": [0], "prefix": 1}, ArgumentError, r"prefix of shape \(P, B\), got \(\); "),
+        ({"class_ids": [0], "prefix": [[[1]]]}, ArgumentError, r"prefix of shape \(P, B\), got \(1, 1, 1\); "),
+        ({"class_ids": [0], "rows": 1, "prefix": [1, 2]}, ArgumentError, r"prefix of shape \(P, B\), got \(2,\); "),
         ({"class_ids": [0], "prefix_lengths": [1]}, ArgumentError, r"prefix with prefix_lengths, got None; "),
         ({"class_ids": [0], "limit": 0}, ArgumentError, r"generate: expected limit >= 1, got 0; "),
         ({"class_ids": [0], "stop": 7}, ArgumentError, r"expected stop in \[0, 7\), the vocabulary, got 7; "),
@@ -389,6 +392,7 @@ def test_writing_that_is_refused(options, error, match):
     [
         (lambda: make_ids().unroll(3), r"unroll: expected a model that writes vectors, got .* ids; call generate"),
         (lambda: make_vectors().generate(3), r"generate: expected a model that writes ids, .* call unroll"),
+        (lambda: make_vectors().unroll(3, prefix=vectors(2, 1)), r"prefix of shape \(P, B, O\), got \(2, 1\); "),
         (lambda: make_vectors(feedback="none").unroll(3, prefix=vectors(1, 1, 3)), r"expected no prefix, .* got one; "),
         (lambda: make_vectors(context_size=2).unroll(3, context=vectors(B, 3)), r"\(B, 2\), got \(4, 3\); "),
         (lambda: make_ids()(ids() + 1), r"forward: expected target in \[0, 7\), got 7; "),

@@ -56,11 +56,13 @@ def test_the_model_streams_within_a_millionth_and_decides_alike(kind, dtype):
     whole, _ = model(x)
     stream = model.stream()
     streamed = torch.cat([stream.feed(chunk) for chunk in x.split(PIECES)])
-    assert (streamed - whole).abs().max() < 1e-6
+    # torch's linear sums 17 products in another order for another number of rows.
+    bound = 1e-6 if dtype is torch.float32 else 1e-14
+    assert (streamed - whole).abs().max() < bound
     assert torch.equal(streamed.argmax(-1), whole.argmax(-1))
     alone = model.stream()
     row = torch.cat([alone.feed(chunk[:, :1]) for chunk in x.split(1)])
-    assert (row - whole[:, :1]).abs().max() < 1e-6
+    assert (row - whole[:, :1]).abs().max() < bound
 
 
 @every_layer

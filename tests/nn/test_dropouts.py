@@ -306,9 +306,9 @@ def test_what_a_call_hands_to_the_kernels(monkeypatch):
         assert torch.equal(v.h_mask, masks.drop_mask(v.seed, v.stream, Kind.RECURRENT, 0.4, 4, 7, torch.float64))
     seen.clear()
     build("LSTM", 3, 7, recurrent_dropout=0.4).eval()(x)
-    assert seen == [None]
+    assert seen == []  # the plain equations have a way of their own
     layer.eval()(x)
-    assert seen[1:] == [Variation(zoneout=(0.2, 0.2), stream=i) for i in range(4)]
+    assert seen == [Variation(zoneout=(0.2, 0.2), stream=i) for i in range(4)]
 
 
 def test_repr_and_pickle():
@@ -344,6 +344,7 @@ def test_a_pair_for_one_state_is_refused():
     ("options", "error", "message"),
     [
         ({"mask_seed": -1}, ArgumentError, r"expected mask_seed in \[0, 2\*\*63\), got -1"),
+        ({"mask_seed": torch.tensor(-5)}, ArgumentError, r"expected mask_seed in \[0, 2\*\*63\), got -5"),
         ({"mask_seed": 2**63}, ArgumentError, r"got 9223372036854775808"),
         ({"mask_seed": 1.5}, ArgumentTypeError, r"expected mask_seed to be an int, got 1.5"),
         ({"mask_seed": torch.zeros(2)}, ArgumentTypeError, r"got \(2,\) of torch.float32"),

@@ -12,6 +12,7 @@ from tests.nn.layers import as_hx, random_state, state_tensors
 from throughtime import nn
 from throughtime.cells import LAYER_NORM_CELLS
 from throughtime.errors import ArgumentError, BackendError
+from throughtime.kernels import normalized_ops
 
 LAYERS = {
     "RNN": (nn.LayerNormRNN, {}),
@@ -66,6 +67,7 @@ def test_parameters(kind):
 
 @every_layer
 def test_steps_chunks_and_the_stepper_are_the_whole(kind):
+    """Bit for bit: each sum has one order."""
     layer = build(kind, 3, 5, num_layers=2)
     x, hx = torch.randn(6, 4, 3, dtype=torch.float64), as_hx(random_state(layer, 4))
     whole, last = layer(x, hx)
@@ -73,15 +75,15 @@ def test_steps_chunks_and_the_stepper_are_the_whole(kind):
     for begin, end in ((0, 1), (1, 4), (4, 6)):
         part, state = layer(x[begin:end], state)
         parts.append(part)
-    torch.testing.assert_close(torch.cat(parts), whole)
-    torch.testing.assert_close(state_tensors(state), state_tensors(last))
+    assert torch.equal(torch.cat(parts), whole)
+    assert all(torch.equal(a, b) for a, b in zip(state_tensors(state), state_tensors(last), strict=True))
     stepper, state = layer.stepper(), hx
     for t in range(6):
         output, state = stepper(x[t], state)
-        torch.testing.assert_close(output, whole[t])
+        assert torch.equal(output, whole[t])
     # A row alone is the row in the batch.
     alone, _ = layer(x[:, 1:2], as_hx(tuple(s[:, 1:2] for s in state_tensors(hx))))
-    torch.testing.assert_close(alone, whole[:, 1:2])
+    assert torch.equal(alone, whole[:, 1:2])
 
 
 @every_layer
@@ -137,15 +139,54 @@ def test_dropouts(kind):
 
 
 @every_layer
-def test_backends(kind, caplog):
-    layer = build(kind, 3, 5)
-    assert layer.backend == "reference"
+def test_backends(kind, monkeypatch):
+    """On the CPU the kernels run float32 and float64; bfloat16 they do not have."""
+    ran = []
+    real = normalized_ops._forward
+    monkeypatch.setattr(normalized_ops, "_forward", lambda *a, **k: ran.append(a[1]) or real(*a, **k))
+    for dtype in (torch.float32, torch.float64):
+        layer = build(kind, 3, 5, dtype=dtype)
+        assert layer.backend == "native"
+        layer(torch.zeros(2, 2, 3, dtype=dtype))
     assert layer.cell is LAYER_NORM_CELLS[layer.cell_name]
     name = layer.cell_name
-    with pytest.raises(BackendError, match=f"the compiled kernels have no {name} cell"):
-        build(kind, 3, 5, backend="native")(torch.zeros(2, 2, 3, dtype=torch.float64))
+    assert ran == [name, name]
+    low = build(kind, 3, 5, dtype=torch.bfloat16)
+    assert low.backend == "reference"
+    assert low(torch.zeros(2, 2, 3, dtype=torch.bfloat16))[0].dtype is torch.bfloat16
+    assert len(ran) == 2
+    with pytest.raises(BackendError, match=f"the compiled kernels have no {name} in torch.bfloat16"):
+        build(kind, 3, 5, backend="native", dtype=torch.bfloat16)(torch.zeros(2, 2, 3, dtype=torch.bfloat16))
     with pytest.raises(BackendError, match=f"got {name}, which cuDNN does not have"):
         build(kind, 3, 5, backend="cudnn")
+
+
+@every_layer
+def test_native_and_reference_agree(kind):
+    """A deep layer both ways, without biases too: output, state, and every gradient."""
+    x, lengths = torch.randn(6, 4, 3, dtype=torch.float64), torch.tensor([6, 0, 3, 5])
+    for bias in (True, False):
+        answers = []
+        for backend in ("native", "reference"):
+            layer = build(kind, 3, 17, num_layers=2, bidirectional=True, bias=bias, backend=backend)
+            output, state = layer(x.requires_grad_(), lengths=lengths)
+            found = (output, *state_tensors(state))
+            loss = sum((t**2).sum() for t in found)
+            answers.append((found, torch.autograd.grad(loss, (x, *layer.parameters()))))
+        torch.testing.assert_close(*answers, rtol=1e-10, atol=1e-10)
+
+
+@every_layer
+def test_a_compiled_graph_has_the_bits_of_the_layer(kind):
+    layer = build(kind, 3, 7, num_layers=2, recurrent_dropout=0.3, zoneout=0.2)
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    answers = []
+    for function in (layer, compiled):
+        x = torch.randn(5, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2)).requires_grad_()
+        output, _ = function(x, lengths=torch.tensor([5, 2, 0, 4]), mask_seed=3)
+        answers.append((output, *torch.autograd.grad(output.sum(), (x, *layer.parameters()))))
+    for plain, traced in zip(*answers, strict=True):
+        assert torch.equal(plain, traced)
 
 
 def test_a_projection_is_refused():

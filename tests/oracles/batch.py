@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tests.oracles import network
-from tests.oracles.cells import CELLS, State, Step
+from tests.oracles.cells import State, Step
 from tests.oracles.layout import Array, TorchParams, gradients_to_torch, to_notes
+from tests.oracles.normalized import EVERY_CELL
 
 
 @dataclass
@@ -67,7 +68,7 @@ def scan(
     reverse: bool = False,
 ) -> Run:
     """x (T,B,I) and a state of (B,H) arrays → output (T,B,H), zero past the lengths, and the final state."""
-    cell, w = CELLS[name], to_notes(name, params)
+    cell, w = EVERY_CELL[name], to_notes(name, params)
     (T, B, _), H = x_TBI.shape, params["weight_hh"].shape[1]
     output_TBH = np.zeros((T, B, H))
     final = [s.copy() for s in state]
@@ -95,7 +96,7 @@ class Gradients:
 
 def bptt(run: Run, d_output_TBH: Array, d_final_state: tuple[Array, ...]) -> Gradients:
     """Gradients of Σ output ∗ d_output + Σ final_state ∗ d_final_state: input, initial state and parameters."""
-    cell, w = CELLS[run.name], to_notes(run.name, run.params)
+    cell, w = EVERY_CELL[run.name], to_notes(run.name, run.params)
     grad = {key: np.zeros_like(value) for key, value in w.items()}
     dx_TBI = np.zeros_like(run.x_TBI)
     d_initial = [np.zeros_like(s) for s in run.final_state]

@@ -21,6 +21,7 @@ class Layout(NamedTuple):
     source: str  # the letter of the recurrent vector: W_{gate}{source}
     states: int  # how many vectors a state holds
     peephole: bool = False
+    normalized: bool = False  # the oracle of such a cell takes torch's parameters themselves
     two_biases: str = ""  # the gate whose two biases stay apart
 
 
@@ -34,6 +35,10 @@ LAYOUTS = {
     "peephole_lstm": _LSTM._replace(peephole=True),
     "previous_peephole_lstm": _LSTM._replace(peephole=True),
 }
+NORMALIZED_LAYOUTS = {
+    f"layer_norm_{name}": LAYOUTS[name]._replace(normalized=True) for name in ("rnn_tanh", "rnn_relu", "gru", "lstm")
+}
+EVERY_LAYOUT = {**LAYOUTS, **NORMALIZED_LAYOUTS}
 
 
 def _blocks(layout: Layout, stacked: Array) -> list[tuple[str, float, Array]]:
@@ -44,8 +49,11 @@ def _blocks(layout: Layout, stacked: Array) -> list[tuple[str, float, Array]]:
 
 def to_notes(name: str, params: TorchParams) -> Weights:
     """torch's parameters in the notes' letters; a layer without biases has zeros."""
-    layout, w = LAYOUTS[name], {}
+    layout, w = EVERY_LAYOUT[name], {}
     zeros = np.zeros(len(params["weight_hh"]))
+    if layout.normalized:
+        no_bias = {"bias_ih": zeros, "bias_hh": zeros, "bias_ln_c": np.zeros(params["weight_hh"].shape[1])}
+        return {**no_bias, **params}
     bias_ih, bias_hh = params.get("bias_ih", zeros), params.get("bias_hh", zeros)
     for gate, sign, rows in _blocks(layout, params["weight_ih"]):
         w[f"W_{gate}x"] = sign * rows
@@ -66,7 +74,9 @@ def gradients_to_torch(name: str, grad: Weights, params: TorchParams) -> TorchPa
 
     Where b = bias_ih + bias_hh, both biases have the gradient of b.
     """
-    layout = LAYOUTS[name]
+    layout = EVERY_LAYOUT[name]
+    if layout.normalized:
+        return {key: grad[key] for key in params}
     signs = [(g.removeprefix("-"), -1.0 if g[0] == "-" else 1.0) for g in layout.gates]
     out = {
         "weight_ih": np.concatenate([sign * grad[f"W_{gate}x"] for gate, sign in signs]),

@@ -9,7 +9,8 @@ import torch
 from tests.helpers import as_arrays, assert_close, make_params
 from tests.oracles import batch, deep, network
 from tests.oracles.cells import CELLS
-from tests.oracles.layout import LAYOUTS, to_notes
+from tests.oracles.layout import EVERY_LAYOUT, LAYOUTS, to_notes
+from tests.oracles.normalized import EVERY_CELL
 
 # Five-point differences: the error is about step⁴ + ε·|loss|/step, 1e-11 here; 1e-9 leaves room for large derivatives.
 # With the seeds below no relu turns within two steps.
@@ -36,11 +37,11 @@ def params_of(name: str, generator: np.random.Generator, input_size: int = F) ->
 
 
 @pytest.mark.parametrize("loss", ["squared", "cross_entropy"])
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", EVERY_CELL)
 def test_whole_net_gradients(name, loss):
     """Through time, through every cell and through W_ya: every parameter, every input, every initial state."""
     g = np.random.default_rng(7)
-    cell = CELLS[name]
+    cell = EVERY_CELL[name]
     w = to_notes(name, params_of(name, g)) | {"W_ya": g.normal(size=(K, H)), "b_y": g.normal(size=K)}
     x, initial = g.normal(size=(T, F)), tuple(g.normal(size=H) for _ in cell.state)
     y = np.eye(K)[g.integers(K, size=T)] if loss == "cross_entropy" else g.normal(size=(T, K))
@@ -56,13 +57,13 @@ def test_whole_net_gradients(name, loss):
 
 
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", EVERY_CELL)
 def test_batch_gradients_with_lengths_and_resets(name, reverse):
     """In torch's layout; the padding's gradient is exactly zero."""
     g = np.random.default_rng(11)
     B = 4
     params = params_of(name, g)
-    x, state = g.normal(size=(T, B, F)), tuple(g.normal(size=(B, H)) for _ in CELLS[name].state)
+    x, state = g.normal(size=(T, B, F)), tuple(g.normal(size=(B, H)) for _ in EVERY_CELL[name].state)
     lengths = np.array([3, 0, 5, 1])
     reset = np.zeros((T, B), dtype=bool)
     reset[[0, 2, 3], [0, 0, 0]] = reset[[2, 4], [2, 2]] = reset[0, 1] = True
@@ -128,4 +129,5 @@ def test_deep_bidirectional_gradients(name):
 
 def test_layouts_and_cells_agree():
     assert set(LAYOUTS) == set(CELLS)
-    assert all(LAYOUTS[name].states == len(cell.state) for name, cell in CELLS.items())
+    assert set(EVERY_LAYOUT) == set(EVERY_CELL)
+    assert all(EVERY_LAYOUT[name].states == len(cell.state) for name, cell in EVERY_CELL.items())

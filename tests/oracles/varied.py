@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from tests.oracles.batch import Gradients, pieces_of
-from tests.oracles.cells import CELLS
 from tests.oracles.layout import Array, TorchParams, gradients_to_torch, to_notes
+from tests.oracles.normalized import EVERY_CELL
 
 
 @dataclass
@@ -47,7 +47,7 @@ def scan(
     reverse: bool = False,
 ) -> VariedRun:
     """As `batch.scan`, with a mask and what zoneout keeps."""
-    cell, (T, B, _) = CELLS[name], x_TBI.shape
+    cell, (T, B, _) = EVERY_CELL[name], x_TBI.shape
     output_TBH = np.zeros((T, *state[0].shape))
     final, rows = [s.copy() for s in state], []
     for b in range(B):
@@ -74,7 +74,7 @@ def scan(
 
 def bptt(run: VariedRun, d_output_TBH: Array, d_final_state: tuple[Array, ...]) -> Gradients:
     """As `batch.bptt`."""
-    cell = CELLS[run.name]
+    cell = EVERY_CELL[run.name]
     dx_TBI, d_initial = np.zeros_like(run.x_TBI), [np.zeros_like(s) for s in run.final_state]
     totals: TorchParams = {key: np.zeros_like(value) for key, value in run.params.items()}
     for b, pieces in enumerate(run.rows):

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from throughtime.training.seeding import modes_kept, seeded
+from throughtime.models.modes import modes_kept
+from throughtime.training.seeding import seeded
 
 
 def test_the_seed_holds_inside_and_the_callers_state_outside():

@@ -41,10 +41,10 @@ def normalize(a_BN: Tensor, gain: Tensor, shift: Tensor | None) -> Tensor:
 
 def normalize_backward(d_BN: Tensor, a_BN: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
     """Partial derivatives of (1): the gradients of a and of the gain."""
-    mean = a_BN.mean(-1, keepdim=True)
-    scale = (a_BN.var(-1, correction=0, keepdim=True) + EPSILON).rsqrt()
+    from_mean = a_BN - a_BN.mean(-1, keepdim=True)
+    scale = (from_mean.square().mean(-1, keepdim=True) + EPSILON).rsqrt()
     # LN(a) = gain * unit, unit = (a - mean) * scale
-    unit = (a_BN - mean) * scale
+    unit = from_mean * scale
     d_unit = d_BN * gain
     # mean and scale depend on every value of the row
     da = scale * (d_unit - d_unit.mean(-1, keepdim=True) - unit * (d_unit * unit).mean(-1, keepdim=True))

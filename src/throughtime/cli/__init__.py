@@ -3,16 +3,23 @@
     train       throughtime train TASK DATA --out MODEL
     predict     throughtime predict MODEL [DATA]
     evaluate    throughtime evaluate MODEL DATA
+    update      throughtime update MODEL DATA
     compare     throughtime compare TASK DATA
+    tune        throughtime tune TASK DATA --out MODEL
     inspect     throughtime inspect MODEL [DATA]
     bench       throughtime bench
     demo        throughtime demo [TASK]
 
     app         the commands together, and errors as one line and exit status 2
-    options     options that several commands share
-    progress    the progress of a training, as a bar or as lines
-    results     tables and JSON
-    panels      from frames of forecasts to plots
+    options             options that several commands share
+    forecaster_options  what makes a forecaster
+    language            train language, and predict and evaluate for its models
+    language_demo       demo language
+    by_task             predict and evaluate by the task of the model
+    progress            the progress of a training, as a bar or as lines
+    results             tables and JSON
+    panels              from frames of forecasts to plots
+    reports             from a forecaster and its evaluation to the report
 
 Exit status: 0 all went well; 2 wrong input or a missing extra, said in one line on stderr with nothing written; 130
 Ctrl-C, where `train` first saves the best model so far.

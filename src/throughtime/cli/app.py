@@ -4,13 +4,14 @@ import os
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from throughtime import __version__
 from throughtime.cli.bench import bench
+from throughtime.cli.by_task import command_for
 from throughtime.cli.compare import compare
 from throughtime.cli.demo import demo
 from throughtime.cli.evaluate import evaluate
@@ -18,6 +19,8 @@ from throughtime.cli.inspect import inspect
 from throughtime.cli.options import help_of
 from throughtime.cli.predict import predict
 from throughtime.cli.train import train
+from throughtime.cli.tune import tune
+from throughtime.cli.update import update
 from throughtime.errors import ThroughtimeError
 
 __all__ = ["BAD_INPUT", "INTERRUPTED", "app", "run"]
@@ -33,7 +36,12 @@ class _InOrder(TyperGroup):
     """Commands in the order in which they are used; typer puts groups last."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
-        return ["train", "predict", "evaluate", "inspect", "compare", "bench", "demo"]
+        return ["train", "predict", "evaluate", "update", "inspect", "compare", "tune", "bench", "demo"]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of the model's task, where it has one of its own."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command_for(name, rest) or command, rest
 
 
 app = typer.Typer(
@@ -41,7 +49,8 @@ app = typer.Typer(
 )
 app.add_typer(train, name="train")
 app.add_typer(compare, name="compare")
-for command in (predict, evaluate, inspect, bench, demo):
+app.add_typer(tune, name="tune")
+for command in (predict, evaluate, update, inspect, bench, demo):
     app.command(command.__name__, help=help_of(command))(command)
 
 

@@ -7,28 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from throughtime.cli.options import (
-    AsJson,
-    BatchSize,
-    Data,
-    Dropout,
-    Freq,
-    HiddenSize,
-    IdColumn,
-    InputSize,
-    Layers,
-    LearningRate,
-    Plot,
-    Quiet,
-    Scaling,
-    SeasonLength,
-    Strategy,
-    TargetColumn,
-    Threads,
-    TimeColumn,
-    help_of,
-    use_threads,
-)
+from throughtime.cli.forecaster_options import COLUMNS, makes_forecaster
+from throughtime.cli.options import AsJson, Data, Plot, Quiet, Threads, help_of, read_data, use_threads
 from throughtime.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -54,9 +34,11 @@ def _start(context: typer.Context) -> None:
         raise typer.Exit
 
 
+@makes_forecaster(but=("cell", "epochs", "seed"))
 def forecast(
     data: Data,
     horizon: Annotated[int, typer.Option(help="How many steps ahead to forecast.", show_default=False)],
+    options: dict[str, Any],
     cells: Annotated[
         str,
         typer.Option(
@@ -87,19 +69,6 @@ def forecast(
         int | None,
         typer.Option(help="Steps from one origin to the next.", show_default="the horizon", rich_help_panel=_TEST),
     ] = None,
-    id_col: IdColumn = None,
-    time_col: TimeColumn = None,
-    target_col: TargetColumn = None,
-    freq: Freq = None,
-    season_length: SeasonLength = None,
-    strategy: Strategy = None,
-    hidden_size: HiddenSize = None,
-    layers: Layers = None,
-    dropout: Dropout = None,
-    input_size: InputSize = None,
-    scaling: Scaling = None,
-    batch_size: BatchSize = None,
-    learning_rate: LearningRate = None,
     plot: Plot = None,
     as_json: AsJson = False,
     threads: Threads = None,
@@ -129,27 +98,12 @@ def forecast(
 
         require("matplotlib", extra="plots")
     use_threads(threads)
-    columns: dict[str, Any] = {"id_col": id_col, "time_col": time_col, "target_col": target_col, "freq": freq}
-    given: dict[str, Any] = {
-        **columns,
-        "season_length": season_length,
-        "strategy": strategy,
-        "hidden_size": hidden_size,
-        "num_layers": layers,
-        "dropout": dropout,
-        "input_size": input_size,
-        "scaling": scaling,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-    }
     from throughtime.cli.progress import progress
-    from throughtime.data import read_series_file
     from throughtime.tasks import ForecastContest
     from throughtime.tasks import compare as compare_cells
 
-    series = read_series_file(data, **{name: value for name, value in columns.items() if value is not None})
-    chosen = {name: value for name, value in given.items() if value is not None}
-    contest = ForecastContest(series.to_frame(), horizon, n_windows=windows, step_size=step, **chosen)
+    series = read_data(data, **{name: options[name] for name in COLUMNS if name in options})
+    contest = ForecastContest(series.to_frame(), horizon, n_windows=windows, step_size=step, **options)
 
     def listen(label: str) -> AbstractContextManager[Any]:
         return progress(label, quiet=quiet)

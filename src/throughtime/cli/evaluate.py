@@ -1,11 +1,23 @@
 """`throughtime evaluate MODEL DATA`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from throughtime.cli.options import AsJson, Data, Model, Plot, Threads, read_for, use_threads
+from throughtime.cli.forecaster_options import names_of
+from throughtime.cli.options import (
+    AsJson,
+    Data,
+    Levels,
+    Model,
+    Plot,
+    Report,
+    Threads,
+    numbers_of,
+    read_for,
+    use_threads,
+)
 
 if TYPE_CHECKING:
     from throughtime.data import SeriesSet
@@ -13,6 +25,8 @@ if TYPE_CHECKING:
     from throughtime.tasks.forecast.evaluation import Evaluation
 
 __all__ = ["evaluate"]
+
+_COLUMNS = ("MSE", "MAE", "sMAPE", "MASE", "WQL", "OWA")  # what fits into 80 columns; --json has all
 
 
 def evaluate(
@@ -22,6 +36,25 @@ def evaluate(
     step: Annotated[
         int | None, typer.Option(help="Steps from one origin to the next.", show_default="the model's horizon")
     ] = None,
+    levels: Levels = None,
+    peers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Set theta, ets or both beside it, each fitted to every history anew by statsforecast.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write every forecast beside what came to a .csv, .json or .parquet file.",
+            show_default=False,
+            rich_help_panel="Output",
+        ),
+    ] = None,
+    report: Report = None,
     plot: Plot = None,
     as_json: AsJson = False,
     threads: Threads = None,
@@ -32,32 +65,69 @@ def evaluate(
     seen. Beside it stand three simple forecasts: naive (the last value again), seasonal naive (the last season again)
     and linear (a linear regression on the same history). MASE is in units of the seasonal naive error of the past.
 
+    A language model reads text instead, with other options: throughtime evaluate MODEL --help shows those of MODEL.
+
     [bold]throughtime evaluate model sales.csv --windows 4[/bold]
     """
+    if out is not None:
+        from throughtime.data import check_table_target
+
+        check_table_target(out)
     if plot is not None:
         from throughtime.report import check_plot_target
 
         check_plot_target(plot)
+    if report is not None:
+        from throughtime.report import check_report_target
+
+        check_report_target(report)
+    asked: dict[str, Any] = {}
+    if levels is not None:
+        asked["levels"] = numbers_of(levels, "--levels", low=0, high=100)
+    if peers is not None:
+        asked["peers"] = names_of(peers, "--peers")
     use_threads(threads)
     from throughtime.tasks import Forecaster
 
     forecaster = Forecaster.load(model)
     series = read_for(forecaster, data)
-    found = forecaster.evaluate(series.to_frame(), n_windows=windows, step_size=step)
+    if report is not None and levels is None:
+        from throughtime.cli.reports import levels_of
+
+        asked["levels"] = levels_of(forecaster)
+    found = forecaster.evaluate(series.to_frame(), n_windows=windows, step_size=step, **asked)
     if plot is not None:
         _draw(forecaster, series, found, plot)
-    from throughtime.cli.results import metric_rows, print_json, print_table
+    if report is not None:
+        from throughtime.cli.reports import write_report
+
+        write_report(report, forecaster, series, about=data.name, found=found)
+    if out is not None:
+        from throughtime.data import write_table
+
+        write_table(found.forecasts, out)
+    from throughtime.cli.results import print_json
 
     if as_json:
         print_json(found.as_dict())
         return
-    metrics = list(found.metrics[found.models[0]])
-    origins = f"{found.n_windows} origin{'s' * (found.n_windows > 1)} in each of {found.n_series} series"
-    title = f"{found.horizon} steps ahead, {origins}"
-    print_table(["model", *metrics], metric_rows(found.metrics, metrics), title=title)
+    _tell(found)
+    for written in (out, plot, report):
+        if written is not None:
+            typer.echo(f"Wrote {written}.")
+
+
+def _tell(found: "Evaluation") -> None:
+    from throughtime.cli.reports import origins_of
+    from throughtime.cli.results import metric_rows, print_table
+
+    known = found.metrics[found.models[0]]
+    metrics = [name for name in _COLUMNS if name in known]
+    print_table(["model", *metrics], metric_rows(found.metrics, metrics), title=origins_of(found))
+    if found.intervals:
+        rows = [[f"{score.level:g} %", f"{score.coverage:.1f} %", f"{score.width:.4g}"] for score in found.intervals]
+        print_table(["interval", "held", "width"], rows)
     typer.echo(found.sentence)
-    if plot is not None:
-        typer.echo(f"Wrote {plot}.")
 
 
 def _draw(forecaster: "Forecaster", series: "SeriesSet", found: "Evaluation", path: Path) -> None:

@@ -14,30 +14,28 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsJson",
-    "BatchSize",
     "Data",
-    "Dropout",
+    "Fill",
     "Freq",
-    "HiddenSize",
     "IdColumn",
-    "InputSize",
-    "Layers",
-    "LearningRate",
+    "Levels",
     "Model",
     "Plot",
     "Quiet",
-    "Scaling",
+    "Report",
     "SeasonLength",
-    "Strategy",
     "TargetColumn",
     "Threads",
     "TimeColumn",
     "help_of",
+    "numbers_of",
+    "read_data",
     "read_for",
     "use_threads",
 ]
 
 _COLUMNS = "What the columns of the file are"
+_FORECAST = "The forecast"
 _OUTPUT = "Output"
 _MACHINE = "Machine"
 
@@ -102,49 +100,29 @@ Threads = Annotated[
     typer.Option(help="CPU threads to compute with.", show_default="as torch decides", rich_help_panel=_MACHINE),
 ]
 
-# What makes a forecaster, for the commands that train one.
-_MODEL = "The model"
-_TRAINING = "The training"
-Strategy = Annotated[
+Fill = Annotated[
     str | None,
     typer.Option(
-        help="recursive: one step, fed back. direct: all steps from the last state. sequence: all at every time.",
-        show_default="sequence",
-        rich_help_panel=_MODEL,
+        metavar="HOW",
+        help="Fill what is missing by linear, last, zero, mean or median, in place of leaving it out.",
+        show_default="left out",
+        rich_help_panel=_COLUMNS,
     ),
 ]
-HiddenSize = Annotated[int | None, typer.Option(help="Units in a layer.", show_default="64", rich_help_panel=_MODEL)]
-Layers = Annotated[
-    int | None, typer.Option(help="Layers on top of one another.", show_default="2", rich_help_panel=_MODEL)
-]
-Dropout = Annotated[
-    float | None,
-    typer.Option(
-        help="Share of numbers dropped between layers while training.", show_default="0.0", rich_help_panel=_MODEL
-    ),
-]
-InputSize = Annotated[
-    int | None,
-    typer.Option(
-        help="Steps of history that a forecast sees.",
-        show_default="5 horizons or 2 seasons, as far as the data reach",
-        rich_help_panel=_MODEL,
-    ),
-]
-Scaling = Annotated[
+Levels = Annotated[
     str | None,
     typer.Option(
-        help="How values are brought to one size: global, series, window, none or auto.",
-        show_default="auto",
-        rich_help_panel=_MODEL,
+        metavar="PERCENT,...",
+        help="Intervals that are to hold so many of 100 values: 80,95.",
+        show_default=False,
+        rich_help_panel=_FORECAST,
     ),
 ]
-BatchSize = Annotated[
-    int | None, typer.Option(help="Windows in one step.", show_default="32", rich_help_panel=_TRAINING)
-]
-LearningRate = Annotated[
-    float | None,
-    typer.Option(help="How far one step goes, at its peak.", show_default="0.005", rich_help_panel=_TRAINING),
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.html", help="Write all about it on one page.", show_default=False, rich_help_panel=_OUTPUT
+    ),
 ]
 
 
@@ -169,18 +147,57 @@ def use_threads(threads: int | None) -> None:
     torch.set_num_threads(threads)
 
 
-def read_for(forecaster: Any, path: Path) -> "SeriesSet":
-    """Read a file as a fitted forecaster expects it: its column names and its frequency.
+def read_data(path: Path, *, fill: str | None = None, **columns: Any) -> "SeriesSet":
+    """Read a file with its gaps, or with these filled; messages name the file and the line.
+
+    Args:
+        columns: of `throughtime.data.read_series_file`: what the columns are.
 
     Raises:
-        DataError: as `throughtime.data.read_series_file`.
+        DataError, ArgumentError: as `throughtime.data.read_series_file` and `fill_missing`.
     """
-    from throughtime.data import read_series_file
+    from throughtime.data import fill_missing, read_series_file
 
-    return read_series_file(
+    series = read_series_file(path, missing="keep", **columns)
+    return series if fill is None else fill_missing(series, fill)
+
+
+def read_for(forecaster: Any, path: Path, *, fill: str | None = None) -> "SeriesSet":
+    """Read a file as a fitted forecaster expects it: its column names, its frequency, its labels.
+
+    Raises:
+        DataError: as `read_data`.
+    """
+    known = forecaster.series_.covariates
+    return read_data(
         path,
+        fill=fill,
         id_col=forecaster.id_col,
         time_col=forecaster.time_col,
         target_col=forecaster.target_col,
         freq=forecaster.frequency_,
+        **({} if known is None else {"fitted": known}),
     )
+
+
+def numbers_of(text: str, option: str, *, low: float, high: float) -> tuple[float, ...]:
+    """Numbers between commas, each between two bounds.
+
+    Raises:
+        ArgumentError: none, one that is no number, one twice, or one that is not above `low` and below `high`.
+
+    >>> numbers_of("80, 95", "--levels", low=0, high=100)
+    (80.0, 95.0)
+    """
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    for value in found:
+        if not low < value < high:
+            raise ArgumentError(
+                f"{option}: expected numbers above {low:g} and below {high:g}, got {value:g}; give such"
+            )
+    if not found or len({*found}) < len(found):
+        raise ArgumentError(f"{option}: expected numbers, each once, with commas between, got {text!r}")
+    return found

@@ -6,40 +6,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from throughtime.cli.options import (
-    BatchSize,
-    Data,
-    Dropout,
-    Freq,
-    HiddenSize,
-    IdColumn,
-    InputSize,
-    Layers,
-    LearningRate,
-    Quiet,
-    Scaling,
-    SeasonLength,
-    Strategy,
-    TargetColumn,
-    Threads,
-    TimeColumn,
-    help_of,
-    use_threads,
-)
+from throughtime.cli.forecaster_options import COLUMNS, makes_forecaster
+from throughtime.cli.options import Data, Fill, Quiet, Report, Threads, help_of, read_data, use_threads
 from throughtime.errors import ArgumentError
 
 if TYPE_CHECKING:
     from throughtime.data import SeriesSet
+    from throughtime.tasks import Forecaster
     from throughtime.training import TrainingResult
 
 __all__ = ["train"]
 
-_MODEL = "The model"
 _TRAINING = "The training"
 _RESTARTS = "Restarts and logs"
 _INTERRUPTED = 130
 
-train = typer.Typer(help="Train a model on a table and save it as a folder.", rich_markup_mode="rich")
+train = typer.Typer(help="Train a model on your data and save it as a folder.", rich_markup_mode="rich")
 
 
 @train.callback(invoke_without_command=True)
@@ -49,48 +31,14 @@ def _start(context: typer.Context) -> None:
         raise typer.Exit
 
 
+@makes_forecaster()
 def forecast(
     context: typer.Context,
     data: Data,
     horizon: Annotated[int, typer.Option(help="How many steps ahead to forecast.", show_default=False)],
     out: Annotated[Path, typer.Option(metavar="MODEL", help="Folder to save the model in.", show_default=False)],
-    id_col: IdColumn = None,
-    time_col: TimeColumn = None,
-    target_col: TargetColumn = None,
-    freq: Freq = None,
-    season_length: SeasonLength = None,
-    strategy: Strategy = None,
-    cell: Annotated[
-        str | None,
-        typer.Option(
-            help="rnn, gru, gru-reset-before, lstm, peephole-lstm or previous-peephole-lstm.",
-            show_default="gru",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    hidden_size: HiddenSize = None,
-    layers: Layers = None,
-    dropout: Dropout = None,
-    input_size: InputSize = None,
-    scaling: Scaling = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            help="Times to go through the data.",
-            show_default="as many as make about 3000 steps, at most 100",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    batch_size: BatchSize = None,
-    learning_rate: LearningRate = None,
-    patience: Annotated[
-        int | None,
-        typer.Option(
-            help="Stop after so many epochs without a better validation loss.",
-            show_default="never early",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
+    options: dict[str, Any],
+    fill: Fill = None,
     validation: Annotated[
         Path | None,
         typer.Option(
@@ -98,12 +46,6 @@ def forecast(
             help="Table to validate on; each of its series brings the history that its forecasts start from.",
             show_default="the end of the data",
             rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            help="The same seed gives the same model, bit by bit.", show_default="0", rich_help_panel=_TRAINING
         ),
     ] = None,
     checkpoint: Annotated[
@@ -142,6 +84,7 @@ def forecast(
         Path | None,
         typer.Option(metavar="FILE.png", help="Draw the loss by epoch.", show_default=False, rich_help_panel=_RESTARTS),
     ] = None,
+    report: Report = None,
     threads: Threads = None,
     quiet: Quiet = False,
 ) -> None:
@@ -162,38 +105,24 @@ def forecast(
         from throughtime.report import check_plot_target
 
         check_plot_target(plot)
+    if report is not None:
+        from throughtime.report import check_report_target
+
+        check_report_target(report)
     use_threads(threads)
-    columns: dict[str, Any] = {"id_col": id_col, "time_col": time_col, "target_col": target_col}
-    given: dict[str, Any] = {
-        **columns,
-        "strategy": strategy,
-        "cell": cell,
-        "hidden_size": hidden_size,
-        "num_layers": layers,
-        "dropout": dropout,
-        "input_size": input_size,
-        "scaling": scaling,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "patience": patience,
-        "freq": freq,
-        "season_length": season_length,
-        "seed": seed,
-    }
-    series = _read(data, {**columns, "freq": freq})
-    held_out = None if validation is None else _read(validation, {**columns, "freq": freq})
+    columns = {name: options[name] for name in COLUMNS if name in options}
+    series = read_data(data, fill=fill, **columns)
+    held_out = None if validation is None else read_data(validation, fill=fill, **columns)
 
     from throughtime.cli.progress import progress
     from throughtime.tasks import Forecaster
 
-    chosen = {name: value for name, value in given.items() if value is not None}
-    forecaster = Forecaster(horizon, **chosen)
-    options: dict[str, Any] = {}
+    forecaster = Forecaster(horizon, **options)
+    folder: dict[str, Any] = {}
     if run is not None:
         from throughtime.training import RunFolder
 
-        options["run"] = RunFolder(**run)
+        folder["run"] = RunFolder(**run)
     from throughtime.training import joined
 
     with joined() as team, progress("training", quiet=quiet or not team.first) as callbacks:
@@ -202,7 +131,7 @@ def forecast(
 
             callbacks = (*callbacks, TensorBoardLog(tensorboard))
         later = None if held_out is None else held_out.to_frame()
-        forecaster.fit(series.to_frame(), later, callbacks=callbacks, **options)
+        forecaster.fit(series.to_frame(), later, callbacks=callbacks, **folder)
     if not team.first:  # of the processes that torchrun started, one writes and speaks
         return
     forecaster.origin_["command"] = shlex.join(["throughtime", *context.obj])
@@ -213,10 +142,14 @@ def forecast(
     forecaster.save(out)
     if plot is not None:
         _draw(plot, forecaster.history_)
+    if report is not None:
+        _report(report, forecaster, series, data.name)
     if not quiet:
         if forecaster.history_.resumed_at is not None:
             typer.echo(f"resumed     {checkpoint}, after step {forecaster.history_.resumed_at}")
         typer.echo(forecaster.summary())
+        if report is not None:
+            typer.echo(f"report      {report}")
         typer.echo(f"\nSaved {out}. Forecast the next {horizon} steps with:\n")
         typer.echo(f"  throughtime predict {shlex.quote(str(out))}")
     if interrupted:
@@ -249,7 +182,13 @@ def _draw(path: Path, result: "TrainingResult") -> None:
     learning_curve_plot(path, [epoch.train_loss for epoch in epochs], validation or None, best_epoch=result.best_epoch)
 
 
-def _read(path: Path, options: dict[str, Any]) -> "SeriesSet":
-    from throughtime.data import read_series_file
+def _report(path: Path, forecaster: "Forecaster", series: "SeriesSet", name: str) -> None:
+    """With forecasts of what comes next, where nothing has to be known of it; else of the end of the data."""
+    from throughtime.cli.reports import levels_of, write_report
 
-    return read_series_file(path, **{name: value for name, value in options.items() if value is not None})
+    levels = levels_of(forecaster)
+    if series.covariates is not None and series.covariates.future_names:
+        found = forecaster.evaluate(series.to_frame(), levels=levels)
+        write_report(path, forecaster, series, about=name, found=found)
+    else:
+        write_report(path, forecaster, series, about=name, forecast=forecaster.predict(levels=levels))

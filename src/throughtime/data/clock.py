@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from throughtime._extras import require
 from throughtime.errors import DataError
 
-__all__ = ["format_time", "to_utc", "to_wall"]
+__all__ = ["clock_change_hint", "format_time", "to_utc", "to_wall"]
 
 Times = NDArray[Any]
 
+_MONTHS = (3, 4, 9, 10, 11)  # in which clocks are changed
 _ONE_HOUR = np.timedelta64(3600, "s")
 
 
@@ -76,3 +77,18 @@ def format_time(time: Any, time_zone: str | None = None) -> str:
     minutes = int((wall - utc)[0] // np.timedelta64(60, "s"))
     sign = "-" if minutes < 0 else "+"
     return f"{text}{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+
+
+def clock_change_hint(time: Any, time_zone: str | None) -> str:
+    """Advice for a message about a stamp twice or missing, where it lies in an hour in which clocks are changed.
+
+    That is early on a Sunday in most countries that change them, and only times without a zone can stumble over it.
+    """
+    if time_zone is not None or not isinstance(time, np.datetime64):
+        return ""
+    day = time.astype("datetime64[D]")
+    is_sunday = (int(day.astype(np.int64)) + 3) % 7 == 6
+    hour = (time.astype("datetime64[us]") - day) / _ONE_HOUR
+    if not is_sunday or not 1 <= hour < 4 or int(day.astype("datetime64[M]").astype(np.int64)) % 12 + 1 not in _MONTHS:
+        return ""
+    return "; if the clock was changed then, give the times with their UTC offset or as a column with a time zone"

@@ -100,6 +100,26 @@ class Frequency:
             day = day_of_month(day.astype("datetime64[M]") + steps.astype("timedelta64[M]"), self.anchor or 1)
         return to_utc(np.asarray(day.astype("datetime64[us]") + time_of_day), self.time_zone)
 
+    def steps_between(self, start: ArrayLike, times: ArrayLike) -> NDArray[np.int64]:
+        """How many steps lead from `start` to `times`, rounded down; the two broadcast.
+
+        A stamp is on the grid of `start` where `shift(start, steps)` gives it back.
+        """
+        begin, end = np.asarray(start), np.asarray(times)
+        if self.unit == "integer":
+            return np.asarray((end - begin) // self.step, dtype=np.int64)
+        if self.unit == "microseconds":
+            microseconds = (end.astype("datetime64[us]") - begin.astype("datetime64[us]")).astype(np.int64)
+            return np.asarray(microseconds // self.step)
+        first, last = (to_wall(each.astype("datetime64[us]"), self.time_zone) for each in (begin, end))
+        if self.unit == "days":
+            units = last.astype("datetime64[D]") - first.astype("datetime64[D]")
+        elif self.unit == "business days":
+            units = np.busday_count(first.astype("datetime64[D]"), last.astype("datetime64[D]"))
+        else:
+            units = last.astype("datetime64[M]") - first.astype("datetime64[M]")
+        return np.asarray(units.astype(np.int64) // self.step)
+
     def future(self, last_time: ArrayLike, n: int) -> Times:
         """The `n` stamps after `last_time`.
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from throughtime.data.clock import format_time, to_wall
+from throughtime.data.clock import clock_change_hint, format_time, to_wall
 from throughtime.data.frequency import Frequency, day_of_month, day_step, fixed_step, month_step, parse_alias, weekday
 from throughtime.errors import DataError
 
-__all__ = ["check_regular", "find_frequency", "infer_frequency"]
+__all__ = ["check_regular", "find_frequency", "infer_frequency", "is_regular", "own_frequency"]
 
 Times = NDArray[Any]
 Offsets = NDArray[np.int64]
@@ -86,6 +86,12 @@ def infer_frequency(times: Times, offsets: Offsets, time_zone: str | None, who: 
     return max(candidates, key=lambda each: int((each.shift(times[inner], 1) == times[inner + 1]).sum()))
 
 
+def is_regular(times: Times, offsets: Offsets, frequency: Frequency) -> bool:
+    """Whether every series steps by `frequency` from its first stamp to its last."""
+    inner = _followed(offsets)
+    return bool((frequency.shift(times[inner], 1) == times[inner + 1]).all() and frequency.on_grid(times).all())
+
+
 def check_regular(
     times: Times, offsets: Offsets, frequency: Frequency, label: Callable[[int], str], who: str, time_col: str
 ) -> None:
@@ -115,7 +121,7 @@ def check_regular(
     row = int(inner[first])
     series = int(np.searchsorted(offsets, row, side="right")) - 1
     here, there, wanted = (format_time(time, zone) for time in (times[row], times[row + 1], expected[first]))
-    own = _own_frequency(times[offsets[series] : offsets[series + 1]], zone)
+    own = own_frequency(times[offsets[series] : offsets[series + 1]], zone)
     if own is not None and own.name != frequency.name:
         raise DataError(
             f"{who}: expected every series to step by {frequency.name}, got series {label(series)}, which steps by "
@@ -127,6 +133,7 @@ def check_regular(
         raise DataError(
             f"{who}: expected a row every {frequency.name} step, got none for {wanted} in series {label(series)} "
             f"({missing} missing between {here} and {there}{gaps}); add the rows that are missing{_hint(times)}"
+            f"{clock_change_hint(expected[first], zone)}"
         )
     raise DataError(
         f"{who}: expected {wanted} after {here} in series {label(series)} (freq {frequency.name}), got {there}; "
@@ -169,7 +176,7 @@ def _in_zone(frequency: Frequency, times: Times, time_zone: str | None) -> Frequ
     return dataclasses.replace(frequency, time_zone=time_zone, time_of_day=time_of_day)
 
 
-def _own_frequency(times: Times, time_zone: str | None) -> Frequency | None:
+def own_frequency(times: Times, time_zone: str | None) -> Frequency | None:
     """The step of one series where it is regular by itself (three stamps show that)."""
     offsets = np.array([0, times.size])
     if times.size < 3:

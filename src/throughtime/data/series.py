@@ -1,16 +1,16 @@
-"""A set of series in flat arrays, and the way back to a frame."""
+"""A set of series in flat arrays."""
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from throughtime._extras import require
 from throughtime.data.clock import format_time
+from throughtime.data.covariates import Covariates
 from throughtime.data.frequency import Frequency
+from throughtime.data.output import FrameKind, build_frame
 from throughtime.errors import ArgumentError, DataError
 
 __all__ = ["FrameKind", "SeriesSet", "build_frame"]
@@ -19,36 +19,20 @@ Times = NDArray[Any]
 Values = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class FrameKind:
-    """What the frame was, so that the same kind comes out.
-
-    Attributes:
-        backend: the library, as narwhals names it.
-        id_dtype: narwhals type of the id column; None where there was no column.
-        time_dtype: narwhals type of the time column.
-        text_form: strftime form of dates that came as text.
-    """
-
-    backend: Any
-    id_dtype: Any = None
-    time_dtype: Any = None
-    text_form: str | None = None
-
-
 @dataclass(frozen=True, eq=False)
 class SeriesSet:
     """Many series of one frequency, one after the other in flat arrays (S series, N values in all).
 
     Attributes:
         ids: the S ids, in the order in which they first appeared.
-        flat_values: (N,) float64, finite.
+        flat_values: (N,) float64, finite; NaN in the gaps where they were kept.
         flat_times: (N,) int64 or datetime64[us] (UTC instants where `frequency.time_zone` is set), ascending in each
             series.
         offsets: (S + 1,) int64: series i is `offsets[i]:offsets[i + 1]`.
-        frequency: the step that every series keeps, without gaps.
+        frequency: the step that every series keeps; a gap is a NaN, not a missing stamp.
         id_col, time_col, target_col: names of the columns.
         kind: what kind of frame it came from.
+        covariates: the columns beside the target; None where none were named.
     """
 
     ids: list[str] | list[int]
@@ -60,6 +44,7 @@ class SeriesSet:
     time_col: str
     target_col: str
     kind: FrameKind
+    covariates: Covariates | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -122,11 +107,19 @@ class SeriesSet:
 
     def to_frame(self) -> Any:
         """The series as a long frame of the kind they came from."""
+        series = np.repeat(np.arange(len(self)), self.lengths)
         columns = {
-            self.id_col: self.ids_at(np.repeat(np.arange(len(self)), self.lengths)),
+            self.id_col: self.ids_at(series),
             self.time_col: self.flat_times,
             self.target_col: self.flat_values,
         }
+        known = self.covariates
+        if known is not None:
+            columns |= {name: known.past[:, number] for number, name in enumerate(known.past_names)}
+            columns |= {name: known.future[:, number] for number, name in enumerate(known.future_names)}
+            columns |= {name: known.static_numeric[series, i] for i, name in enumerate(known.static_numeric_names)}
+            for number, name in enumerate(known.static_category_names):
+                columns[name] = np.array(known.labels(number), dtype=object)[series]
         return build_frame(columns, self)
 
     def __repr__(self) -> str:
@@ -151,57 +144,8 @@ class SeriesSet:
             flat_values=self.flat_values[rows],
             flat_times=self.flat_times[rows],
             offsets=offsets,
+            covariates=None if self.covariates is None else self.covariates.take(numbers, rows),
         )
-
-
-def build_frame(columns: Mapping[str, NDArray[Any]], like: SeriesSet) -> Any:
-    """A frame of the kind that `like` came from.
-
-    Every datetime64 column is written as the time column came (type, zone, or text in the same form); the id and the
-    time column get their own type back.
-
-    Args:
-        columns: name to (N,) array: numbers, text (object or str), int64 or datetime64[us] (UTC where there is a zone).
-
-    Raises:
-        ArgumentError: the columns differ in length.
-    """
-    nw = require("narwhals", extra="frames")
-    sizes = {name: len(values) for name, values in columns.items()}
-    if len(set(sizes.values())) != 1:
-        raise ArgumentError(f"build_frame: expected columns of one length, got {sizes}")
-    kind = like.kind
-    built = []
-    for name, values in columns.items():
-        if np.issubdtype(values.dtype, np.datetime64):
-            column = _times_column(name, values, like)
-        else:
-            dtype = nw.String if values.dtype.kind in "OU" else None
-            content = values.tolist() if dtype is not None else np.ascontiguousarray(values)
-            column = nw.new_series(name, content, dtype, backend=kind.backend)
-            wanted = {like.id_col: kind.id_dtype, like.time_col: kind.time_dtype}.get(name)
-            if wanted is not None and column.dtype != wanted and wanted not in (nw.Object, nw.Unknown):
-                column = column.cast(wanted)
-        built.append(column)
-    # narwhals' from_dict loses the zone of a pandas column on the way.
-    return built[0].to_frame().with_columns(*built[1:]).to_native()
-
-
-def _times_column(name: str, times: Times, like: SeriesSet) -> Any:
-    nw = require("narwhals", extra="frames")
-    pl = require("polars", extra="frames")
-    kind, stamps = like.kind, times.astype("datetime64[us]")
-    if kind.text_form is not None:
-        unique, rows = np.unique(stamps, return_inverse=True)
-        text = np.array(pl.Series(unique).dt.strftime(kind.text_form).to_list(), dtype=object)[rows]
-        column = nw.new_series(name, text.tolist(), nw.String, backend=kind.backend)
-        return column if kind.time_dtype == nw.String else column.cast(kind.time_dtype)
-    column = nw.new_series(name, stamps, nw.Datetime("us"), backend=kind.backend)
-    if like.frequency.time_zone is not None:
-        column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(like.frequency.time_zone)
-    if isinstance(kind.time_dtype, nw.Datetime) or kind.time_dtype == nw.Date:
-        column = column.cast(kind.time_dtype)
-    return column
 
 
 def _positive(who: str, n: int, *, least: int) -> None:

@@ -7,6 +7,7 @@ agreement          many-to-one: was or were, by a subject at any distance
 running_maximum    aligned: the largest number so far
 copy_memory        aligned: symbols to be given back after a delay
 patterns           one-to-many: a string for each class
+weather            one-to-many: weather reports of a season, text whose probability is known
 reversal           encoder-decoder: strings of unequal length, reversed
 arguments          what every generator checks
 real               CO2 at Mauna Loa (monthly) and sunspots (yearly), shipped with the package
@@ -22,11 +23,13 @@ from throughtime.datasets.real import load
 from throughtime.datasets.reversal import Reversal, reversal
 from throughtime.datasets.running_maximum import RunningMaximum, running_maximum
 from throughtime.datasets.waves import WavesSplits, waves, waves_frame, waves_splits
+from throughtime.datasets.weather import SEASONS, weather, weather_log_prob
 from throughtime.datasets.xor import Xor, xor
 
 __all__ = [
     "ADDING_BASELINE",
     "AGREEMENT_WORDS",
+    "SEASONS",
     "Adding",
     "Agreement",
     "CopyMemory",
@@ -46,5 +49,7 @@ __all__ = [
     "waves",
     "waves_frame",
     "waves_splits",
+    "weather",
+    "weather_log_prob",
     "xor",
 ]

@@ -17,6 +17,12 @@ def borrow_threads(parallel: int, member: int, members: int, usual: int) -> None
 def saved_width(cell: int, hidden_size: int, zoneout: bool = False) -> int:
     """Values of `saved` for each (time, row)."""
 
+saved_unit_multiple: int
+"""`saved` has room for a multiple of this many units, the widest vector's."""
+
+def saved_lanes(dtype: int, hidden_size: int) -> int:
+    """Units of a vector in `saved`, under the instruction set in use."""
+
 def drop_mask(seed: int, stream: int, kind: int, p: float, rows: int, columns: int, dtype: int, mask: int) -> None:
     """Writes a mask [rows, columns]: 0 with probability p, else 1 / (1 - p)."""
 
@@ -51,6 +57,7 @@ def sequence_forward_raw(
     saved: int,
     c_seq: int,
     variation: object | None = None,
+    norm: object | None = None,
 ) -> None: ...
 def sequence_backward_raw(
     cell: int,
@@ -100,6 +107,7 @@ def sequence_backward_raw(
     margin: float = 0.0,
     first_bad: int = 0,
     variation: object | None = None,
+    norm: object | None = None,
 ) -> None: ...
 
 class Stepper:

@@ -47,15 +47,17 @@ def check_backend(backend: str, cell_name: str | None = None) -> None:
         )
 
 
-def _load_native_ops() -> ModuleType | None:
-    """The torch operators of the native kernels; None where the extension was not built."""
+def _load(name: str) -> ModuleType | None:
+    """A module that needs the native kernels; None where the extension was not built."""
     if importlib.util.find_spec("throughtime.kernels._native") is None:
         return None
-    return importlib.import_module("throughtime.kernels.torch_ops")
+    return importlib.import_module(f"throughtime.kernels.{name}")
 
 
 # Looked for once, when this module is imported: torch.compile could not trace the search, and warns of caches.
-_native_ops = _load_native_ops()
+_native_ops = _load("torch_ops")
+_native_stack = _load("stack_ops")
+_native_normalized = _load("normalized_ops")
 
 
 def _why_not_native(device_type: str, dtype: torch.dtype, cell_name: str | None = None) -> str | None:
@@ -66,8 +68,8 @@ def _why_not_native(device_type: str, dtype: torch.dtype, cell_name: str | None 
         return f"tensors are on {device_type}"
     if dtype not in _native_ops.DTYPES:
         return f"tensors are {dtype}"
-    if cell_name in LAYER_NORM_CELLS:
-        return f"the compiled kernels have no {cell_name} cell"
+    if cell_name in LAYER_NORM_CELLS and dtype is torch.bfloat16:
+        return f"the compiled kernels have no {cell_name} in {dtype}"
     return None
 
 
@@ -77,7 +79,7 @@ def _choose(backend: str, device_type: str, dtype: torch.dtype, cell_name: str |
     why_not = _why_not_native(device_type, dtype, cell_name)
     if backend == "native" and why_not is not None:
         raise BackendError(
-            f"backend='native': expected float32, float64 or bfloat16 tensors on the CPU, but {why_not}; "
+            f"backend='native': expected float32, float64 or bfloat16 tensors on the CPU, got none: {why_not}; "
             "pass backend='auto' or 'reference'"
         )
     if why_not is None and backend != "cudnn":
@@ -85,7 +87,7 @@ def _choose(backend: str, device_type: str, dtype: torch.dtype, cell_name: str |
     why_not_cudnn = cudnn.why_not(cell_name, device_type, dtype, has_reset)
     if backend == "cudnn" and why_not_cudnn is not None:
         raise BackendError(
-            "backend='cudnn': expected an RNN, a GRU or an LSTM without resets, on CUDA, but "
+            "backend='cudnn': expected an RNN, a GRU or an LSTM without resets, on CUDA, got none: "
             f"{why_not_cudnn}; pass backend='auto' or 'compiled'"
         )
     if why_not_cudnn is None:
@@ -120,10 +122,27 @@ def choose(
     Raises:
         BackendError: "native" or "cudnn" was asked for and cannot run them.
     """
-    if device_type != "cuda" and backend != "cudnn" and cell_name not in LAYER_NORM_CELLS:
+    told = cell_name in LAYER_NORM_CELLS and dtype is torch.bfloat16
+    if device_type != "cuda" and backend != "cudnn" and not told:
         cell_name, has_reset = None, False  # of no weight there, and the choice is said once
     choose = _choose if torch.compiler.is_compiling() else _choose_and_say
     return choose(backend, device_type, dtype, cell_name, has_reset)
+
+
+def varied(backend: str, chosen: str) -> str:
+    """What runs a call with recurrent dropout or zoneout, where `choose` gave `chosen`.
+
+    Raises:
+        BackendError: "cudnn" was asked for, which has neither.
+    """
+    if chosen != "cudnn":
+        return chosen
+    if backend == "cudnn":
+        raise BackendError(
+            "backend='cudnn': expected the plain equations, got recurrent_dropout or zoneout, which cuDNN does not "
+            "have; pass backend='auto' or 'compiled'"
+        )
+    return "compiled"
 
 
 def transformed() -> bool:
@@ -132,6 +151,11 @@ def transformed() -> bool:
     A custom op with a registered backward would return zero tangents there without an error.
     """
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
+def traced() -> bool:
+    """Whether a call is being recorded, compiled or run on tensors without data: it must go through the operators."""
+    return torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
 
 
 def run(
@@ -161,16 +185,12 @@ def run(
         output_TBH, final_state, _ = reference.scan(cell, x_TBI, state, params, **where)
         return output_TBH, final_state
     chosen = choose(backend, x_TBI.device.type, x_TBI.dtype, cell.name, reset is not None)
-    if chosen == "cudnn" and variation is not None:
-        if backend == "cudnn":
-            raise BackendError(
-                "backend='cudnn': expected the plain equations, got recurrent_dropout or zoneout, which cuDNN does not "
-                "have; pass backend='auto' or 'compiled'"
-            )
-        chosen = "compiled"
+    if variation is not None:
+        chosen = varied(backend, chosen)
     if chosen == "native":
-        assert _native_ops is not None
-        found: tuple[Tensor, State] = _native_ops.run(cell, x_TBI, state, params, **where, listener=listener)
+        ops = _native_normalized if cell.name in LAYER_NORM_CELLS else _native_ops
+        assert ops is not None
+        found: tuple[Tensor, State] = ops.run(cell, x_TBI, state, params, **where, listener=listener)
         return found
     if chosen == "cudnn":
         found = cudnn.run(cell, x_TBI, state, params, lengths=lengths, reverse=reverse)
@@ -180,6 +200,34 @@ def run(
     if listener is None or torch.compiler.is_compiling():
         return found
     return hear(cell, x_TBI, state, params, where, listener, found)
+
+
+def run_stack(
+    cell: Cell,
+    x_TBI: Tensor,
+    state: State | None,
+    params: Sequence[Params],
+    D: int,
+    *,
+    lengths: Tensor | None = None,
+    reset: Tensor | None = None,
+    backend: str = "auto",
+) -> tuple[Tensor, State] | None:
+    """Layers upon each other, each with its D directions, in one call of the kernels, where nothing but the kernels
+    comes between them; None where that cannot be had, and `run` is to be called for each.
+
+    **Shapes** as `run`; state each (L*D, B, H), zeros where None; output (T, B, D*H).
+
+    Raises:
+        BackendError: the backend named cannot run these tensors.
+    """
+    if _native_stack is None or cell.name in LAYER_NORM_CELLS or transformed():
+        return None
+    if choose(backend, x_TBI.device.type, x_TBI.dtype, cell.name, reset is not None) != "native":
+        return None
+    where: dict[str, Any] = {"lengths": lengths, "reset": reset, "traced": traced()}
+    found: tuple[Tensor, State] = _native_stack.run(cell, x_TBI, state, params, D, **where)
+    return found
 
 
 def states(
@@ -200,7 +248,7 @@ def states(
         BackendError: the backend named cannot run these tensors.
     """
     chosen = choose(backend, x_TBI.device.type, x_TBI.dtype, cell.name, reset is not None)
-    if chosen != "native" or transformed():
+    if chosen != "native" or transformed() or cell.name in LAYER_NORM_CELLS:
         return None
     assert _native_ops is not None
     found: tuple[tuple[Tensor, ...], State, dict[str, Tensor] | None] = _native_ops.states(
@@ -213,8 +261,8 @@ def drop_mask(
     seed: Tensor, stream: int, kind: masks.Kind, p: float, rows: int, units: int, dtype: torch.dtype
 ) -> Tensor:
     """`masks.drop_mask`, by the kernels where they are and can read the seed."""
-    traced = torch.compiler.is_compiling() or transformed() or torch._C._len_torch_dispatch_stack() > 0
-    if _native_ops is None or seed.device.type != "cpu" or traced:
+    known = dtype in (torch.float32, torch.float64)
+    if _native_ops is None or not known or seed.device.type != "cpu" or traced() or transformed():
         return masks.drop_mask(seed, stream, kind, p, rows, units, dtype)
     mask: Tensor = _native_ops.drop_mask(seed, stream, kind, p, rows, units, dtype)
     return mask

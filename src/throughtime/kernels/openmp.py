@@ -20,7 +20,8 @@ def addresses() -> tuple[int, ...] | None:
         found = [ctypes.cast(getattr(torchs, name), ctypes.c_void_p).value for name in _FUNCTIONS]
     except (OSError, AttributeError):
         return None
-    return tuple(address for address in found if address)
+    addresses = tuple(address for address in found if address)
+    return addresses if len(addresses) == len(found) else None
 
 
 def borrow_threads() -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from throughtime.cells import Cell
 from throughtime.kernels import _native
+from throughtime.kernels.torch_arguments import DTYPE_CODES
 
 _LSTM = ("i", "f", "g", "o")
 # What each cell's slots hold, in the order of csrc/cells.h; a cell with the state alone saves nothing.
@@ -22,23 +23,13 @@ _SLOTS = {
     "peephole_lstm": _LSTM,
     "previous_peephole_lstm": _LSTM,
 }
-_REGISTER_BYTES = {"avx512bf16": 64, "avx512": 64, "avx2": 32, "x86-64-v2": 16, "neon": 16}  # csrc/vec.h
 
 
-def read(
-    cell: Cell, saved: Tensor, like_TBH: Tensor, lengths: Tensor | None, *, reverse: bool
-) -> dict[str, Tensor] | None:
-    """The gates by name, each (T, B, H) of the dtype of `like_TBH`, zero past a length; None where it is not known how
-    the instruction set lays them out."""
-    register = _REGISTER_BYTES.get(_native.instruction_set())
+def read(cell: Cell, saved: Tensor, like_TBH: Tensor, lengths: Tensor | None, *, reverse: bool) -> dict[str, Tensor]:
+    """The gates by name, each (T, B, H) of the dtype of `like_TBH`, zero past a length."""
     slots = _SLOTS.get(cell.name, ())
-    if register is None:
-        return None
     T, B, H = like_TBH.shape
-    # csrc/dispatch.cpp: half vectors for the float32 layers that they fit better.
-    if register == 64 and like_TBH.dtype is torch.float32 and H <= 128 and 0 < H % 16 <= 8:
-        register = 32
-    lanes = register // saved.element_size()
+    lanes = _native.saved_lanes(DTYPE_CODES[like_TBH.dtype], H)
     vectors = -(-H // lanes)
     laid = saved.flatten()[: T * vectors * B * len(slots) * lanes].view(T, vectors, B, len(slots), lanes)
     found = {name: _along_time(laid[:, :, :, slot], H, lengths, reverse) for slot, name in enumerate(slots)}

@@ -3,12 +3,13 @@
 Axes in names: T time, B batch, I input features, H hidden units.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import overload
 
 import torch
 from torch import Tensor
 
-from throughtime.cells import CELLS, Cell
+from throughtime.cells import CELLS, Cell, LayerNormParams, Params
 from throughtime.errors import ArgumentError
 from throughtime.kernels import native
 from throughtime.kernels.variation import Variation
@@ -28,7 +29,7 @@ def address(tensor: Tensor | None) -> int:
 
 def as_rows(tensor: Tensor) -> Tensor:
     """The tensor with its last axis contiguous; its time and batch axes may have any strides."""
-    tensor = tensor.resolve_neg()
+    tensor = tensor.resolve_neg() if tensor.is_neg() else tensor
     return tensor if tensor.stride(-1) == 1 or tensor.shape[-1] <= 1 else tensor.contiguous()
 
 
@@ -38,12 +39,20 @@ def as_whole(tensor: Tensor) -> Tensor: ...
 def as_whole(tensor: None) -> None: ...
 def as_whole(tensor: Tensor | None) -> Tensor | None:
     """The tensor, contiguous."""
-    return None if tensor is None else tensor.resolve_neg().contiguous()
+    # Asked first: a conversion that does nothing takes longer, and a small layer's call is made of such trifles.
+    if tensor is None or (tensor.is_contiguous() and not tensor.is_neg()):
+        return tensor
+    return tensor.resolve_neg().contiguous()
+
+
+def addresses(tensors: Iterable[Tensor | None]) -> list[int]:
+    """`address` of each."""
+    return [0 if t is None else t.data_ptr() for t in tensors]
 
 
 def problem(cell: str, x: Tensor, H: int) -> tuple[int, ...]:
     """What both raw calls begin with: cell, dtype, T, B, I, H, x and its strides."""
-    return (CELL_CODES[cell], DTYPE_CODES[x.dtype], *x.shape, H, x.data_ptr(), x.stride(0), x.stride(1))
+    return (CELL_CODES[cell], DTYPE_CODES[x.dtype], *x.shape, H, x.data_ptr(), *x.stride()[:2])
 
 
 def reset_address(reset: Tensor | None) -> tuple[int, ...]:
@@ -62,6 +71,18 @@ def expect(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: torc
         raise ArgumentError(
             f"throughtime::sequence: expected {name} of {shape}, {dtype} on cpu, got {got}; "
             "give tensors and parameters that fit each other"
+        )
+
+
+def expect_cell(cell: str, cells: Mapping[str, Cell] = CELLS) -> None:
+    """Refuse a cell that is not among those of an operator.
+
+    Raises:
+        ArgumentError: there is none of this name.
+    """
+    if cell not in cells:
+        raise ArgumentError(
+            f"throughtime::sequence: expected a cell among {', '.join(cells)}, got {cell!r}; pass one of these"
         )
 
 
@@ -85,8 +106,45 @@ def expect_weights(cell: Cell, I: int, weights: tuple[Tensor | None, ...], dtype
 def expect_inputs(cell: str, inputs: tuple[Tensor | None, ...]) -> tuple[int, int, int]:
     """Check all of `sequence`'s tensors against x and the cell; gives T, B, H."""
     x, h0, c0, *weights, lengths, reset = inputs
-    if cell not in CELLS:
-        raise ArgumentError(f"throughtime::sequence: expected a cell among {', '.join(CELLS)}, got {cell!r}")
+    T, B, I = expect_sequences(cell, x, lengths, reset)
+    assert x is not None
+    H = expect_weights(CELLS[cell], I, tuple(weights), x.dtype)
+    expect_states(CELLS[cell], h0, c0, (B, H), x.dtype)
+    return T, B, H
+
+
+def expect_states(cell: Cell, h0: Tensor | None, c0: Tensor | None, shape: tuple[int, int], dtype: torch.dtype) -> None:
+    """Check the initial state."""
+    expect("h0", h0, shape, dtype)
+    if "c" in cell.state_fields:
+        expect("c0", c0, shape, dtype)
+
+
+def expect_layer(cell: Cell, I: int, layer: Params | LayerNormParams, dtype: torch.dtype) -> int:
+    """Check the parameters of either kind of cell; gives H."""
+    if isinstance(layer, Params):
+        return expect_weights(cell, I, layer, dtype)
+    H = expect_weights(cell, I, (*layer[:4], None), dtype)
+    for name in ("weight_ln_ih", "weight_ln_hh"):
+        expect(name, getattr(layer, name), (len(cell.gates) * H,), dtype)
+    if "c" in cell.state_fields:
+        expect("weight_ln_c", layer.weight_ln_c, (H,), dtype)
+        if layer.bias_ln_c is not None:
+            expect("bias_ln_c", layer.bias_ln_c, (H,), dtype)
+    return H
+
+
+def layer_addresses(layer: Params | LayerNormParams) -> list[int]:
+    """The parameters' addresses as a `Stepper` takes them."""
+    found = addresses(layer)
+    return found if isinstance(layer, Params) else [*found[:4], 0, *found[4:]]
+
+
+def expect_sequences(
+    cell: str, x: Tensor | None, lengths: Tensor | None, reset: Tensor | None, cells: Mapping[str, Cell] = CELLS
+) -> tuple[int, int, int]:
+    """Check the sequences and their borders; gives T, B, I."""
+    expect_cell(cell, cells)
     if x is None or x.dim() != 3 or x.dtype not in DTYPE_CODES or not x.is_cpu:
         got = "none" if x is None else f"{tuple(x.shape)}, {x.dtype} on {x.device}"
         raise ArgumentError(
@@ -94,15 +152,11 @@ def expect_inputs(cell: str, inputs: tuple[Tensor | None, ...]) -> tuple[int, in
             "convert it"
         )
     T, B, I = x.shape
-    H = expect_weights(CELLS[cell], I, tuple(weights), x.dtype)
-    expect("h0", h0, (B, H), x.dtype)
-    if "c" in CELLS[cell].state_fields:
-        expect("c0", c0, (B, H), x.dtype)
     if lengths is not None:
         expect("lengths", lengths, (B,), torch.int64)
     if reset is not None:
         expect("reset", reset, (T, B), torch.bool)
-    return T, B, H
+    return T, B, I
 
 
 def saved_dtype(dtype: torch.dtype) -> torch.dtype:

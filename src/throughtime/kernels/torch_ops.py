@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from throughtime.cells import CELLS, Cell, Params, State
+from throughtime.cells import CELLS, Cell, LayerNormParams, Params, State
 from throughtime.errors import ArgumentError
 from throughtime.kernels import _native, openmp, reference, saved_gates
 from throughtime.kernels.health import Listener, empty_health
@@ -26,8 +26,9 @@ from throughtime.kernels.torch_arguments import (
     as_whole,
     expect,
     expect_inputs,
-    expect_weights,
+    expect_layer,
     has_zoneout,
+    layer_addresses,
     problem,
     reset_address,
     saved_dtype,
@@ -39,7 +40,6 @@ DTYPES = frozenset(DTYPE_CODES)
 
 # x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch: what a gradient may be asked for
 _DIFFERENTIABLE = 8
-_SAVED_UNITS = 16  # `saved` has room for a multiple of this many units, the widest vector's
 
 
 # Two sets of threads would fight over the cores; torch's are there anyway.
@@ -66,6 +66,17 @@ def _empties(save: bool, cell: Cell, T: int, B: int, H: int, like: Tensor, zoneo
     )
 
 
+def zero_unwritten(saved: Tensor, H: int, lengths: Tensor | None) -> None:
+    """Zero what the kernels may leave of `saved` (..., T, B, width), so that equal calls give equal values: rows past a
+    length, and without lengths the end of each (T, B, width), since they write T*B times what H units take at least."""
+    T, B, width = saved.shape[-3:]
+    if lengths is not None:
+        saved.zero_()
+    elif H % _native.saved_unit_multiple != 0 and saved.numel() > 0:
+        a_unit = width // (-(-H // _native.saved_unit_multiple) * _native.saved_unit_multiple)
+        saved.view(-1, T * B * width)[:, T * B * H * a_unit :].zero_()
+
+
 def _forward(
     x: Tensor,
     h0: Tensor,
@@ -90,7 +101,7 @@ def _forward(
     inputs = [as_whole(t) for t in (h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch, lengths)]
     outputs = y, h_n, c_n, saved, c_seq = _empties(save, CELLS[cell], T, B, H, x, has_zoneout(variation))
     if clean:
-        saved.zero_()
+        zero_unwritten(saved, H, lengths)
     try:
         _native.sequence_forward_raw(  # type: ignore[call-arg,misc]
             *problem(cell, x, H),  # type: ignore[arg-type]
@@ -256,10 +267,7 @@ def _sequence(
     """One layer in one direction: y, h_n, c_n, saved, c_seq. The last five arguments are `Variation`'s."""
     inputs = (x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_ch, lengths, reset)
     variation = _variation(h_mask, zoneout, seed, stream, step0)
-    # The kernels leave parts of `saved` unwritten, past a length and beside a last, partly used vector; an operator
-    # gives the same values for the same inputs.
-    clean = lengths is not None or weight_hh.shape[1] % _SAVED_UNITS != 0
-    return _forward(*inputs, cell, reverse, save, clean=clean, variation=variation)  # type: ignore[return-value]
+    return _forward(*inputs, cell, reverse, save, clean=save, variation=variation)  # type: ignore[return-value]
 
 
 def _variation(
@@ -427,16 +435,17 @@ def states(
 
 
 def step_function(
-    cell: Cell, params: Sequence[Params], zoneout: tuple[float, ...] | None = None
+    cell: Cell, params: Sequence[Params | LayerNormParams], zoneout: tuple[float, ...] | None = None
 ) -> Callable[[Tensor, State, Tensor | None], State]:
     """One time step through layers packed now; see `dispatch.step_function`."""
-    whole = [tuple(as_whole(p) for p in layer) for layer in params]  # lives until the weights are packed
+    # Lives until the weights are packed.
+    whole = [type(layer)(*map(as_whole, layer)) for layer in params]  # type: ignore[arg-type]
     weights = [layer.weight_ih for layer in params]
     H = params[0].weight_hh.shape[1]
     for index, (layer, weight) in enumerate(zip(params, weights, strict=True)):
-        expect_weights(cell, H if index else weight.shape[-1], layer, weights[0].dtype)
+        expect_layer(cell, H if index else weight.shape[-1], layer, weights[0].dtype)
         expect("weight_hh", layer.weight_hh, params[0].weight_hh.shape, weights[0].dtype)
-    layers = [(w.shape[1], H, *map(address, layer)) for w, layer in zip(weights, whole, strict=True)]
+    layers = [(w.shape[1], H, *layer_addresses(layer)) for w, layer in zip(weights, whole, strict=True)]
     keep = (*(zoneout or ()), 0.0, 0.0)[:2]
     step = _native.Stepper(CELL_CODES[cell.name], DTYPE_CODES[weights[0].dtype], layers, *keep).step
     empty_like, has_c = torch.empty_like, "c" in cell.state_fields

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from throughtime.errors import ArgumentError
-from throughtime.models.decoding import evaluating, step_of
+from throughtime.models.decoding import step_of
 from throughtime.models.ids import check_sequences
+from throughtime.models.modes import evaluating
 from throughtime.nn import Stepper, TimeDistributed
 from throughtime.nn.arguments import read_reset
 from throughtime.nn.autocast import active_dtype
@@ -59,7 +60,7 @@ class Aligned(nn.Module):
         check_sequences("Aligned.forward", x)
         if state is not None and not self.streams:
             raise ArgumentError(
-                "Aligned: expected no state, since this model is bidirectional and reads the future; "
+                "Aligned: expected no state, since this model is bidirectional and reads the future, got one; "
                 "pass whole sequences, or build the recurrent layer with bidirectional=False"
             )
         hidden_TBF, state = self.recurrent(x, state, lengths=lengths, reset=reset)

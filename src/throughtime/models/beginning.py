@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from throughtime.errors import ArgumentError
 from throughtime.models.ids import read_ids
+from throughtime.nn.arguments import check_size
 
 
 class Beginning(nn.Module):
@@ -19,7 +20,7 @@ class Beginning(nn.Module):
 
     **Shapes** class_ids (B,), context (B, C), output (B, I).
 
-    **Raises** ArgumentError: a count below 1.
+    **Raises** ArgumentError: a count below 1. ArgumentTypeError: one that is no whole number.
     """
 
     def __init__(
@@ -32,8 +33,8 @@ class Beginning(nn.Module):
     ) -> None:
         super().__init__()
         for name, count in (("classes", classes), ("context_size", context_size)):
-            if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
-                raise ArgumentError(f"OneToMany: expected {name} >= 1 or None, got {count!r}; pass a count")
+            if count is not None:
+                check_size("OneToMany", name, count)
         self.input_size = input_size
         self.class_embedding: nn.Embedding | None = None
         self.context_projection: nn.Linear | None = None

@@ -4,12 +4,11 @@ Axes in names: T steps, B batch rows, V vocabulary, O features of an output.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from throughtime.errors import ArgumentError, ArgumentTypeError, BackendError
 from throughtime.models.sampling import Draws, Sampler, read_seeds
@@ -239,19 +238,6 @@ def step_of(recurrent: SequenceLayer) -> StepFunction:
     except BackendError as error:
         _log.info("%s goes step by step without a stepper: %s", type(recurrent).__name__, error)
         return recurrent.step
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in eval mode; afterwards each submodule as it was."""
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def _as_ids(given: int | Sequence[int] | None) -> tuple[int, ...]:

@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from throughtime.errors import ArgumentError
 from throughtime.models.beam import Hypotheses, beam_search
 from throughtime.models.bridge import BRIDGES
-from throughtime.models.decoding import Decoded, decode, evaluating, step_of
+from throughtime.models.decoding import Decoded, decode, step_of
 from throughtime.models.encoder_decoder_checks import check_attention, check_ids, check_layers
 from throughtime.models.ids import check_tensor, read_ids, vocabulary_of
+from throughtime.models.modes import evaluating
 from throughtime.models.sampling import Sampler
 from throughtime.nn import LSTMState, Recurrent, TimeDistributed, dropouts
 from throughtime.nn.attention import Attention, AttentionMemory
-from throughtime.nn.lengths import read_lengths
+from throughtime.nn.lengths import read_lengths, valid_steps
 
 
 class EncodedSource(NamedTuple):
@@ -167,7 +168,7 @@ class EncoderDecoder(nn.Module):
                     "EncoderDecoder: expected sources of at least 1 step, got length 0 in row "
                     f"{int(empty_B.nonzero()[0])}; leave out that row"
                 )
-            valid_SB = torch.arange(S, device=source.device).unsqueeze(1) < lengths_B
+            valid_SB = valid_steps(lengths_B, S)
         known = vocabulary_of(self.source_embedding)
         if known is not None:
             source = read_ids("EncoderDecoder", "source", source, "SB", known, source.device, valid_SB)
@@ -291,8 +292,8 @@ class EncoderDecoder(nn.Module):
         if not weights:
             return found, None
         T = found.ids.shape[0]
-        past_TB = torch.arange(T, device=source.device).unsqueeze(1) >= found.lengths
-        return found, torch.stack(weights)[:T].masked_fill(past_TB.unsqueeze(2), 0.0)
+        valid_TB = valid_steps(found.lengths, T)
+        return found, torch.stack(weights)[:T].masked_fill(~valid_TB.unsqueeze(2), 0.0)
 
     def beam(
         self,
@@ -337,19 +338,24 @@ class EncoderDecoder(nn.Module):
 
     def _step_function(self, encoded: EncodedSource) -> Any:
         """(ids (R,), state) to logits (R, V), the next state and weights (R, S); without gradients, weights packed."""
-        recurrent, known = step_of(self.decoder), vocabulary_of(self.target_embedding)
+        recurrent = step_of(self.decoder)
 
         def step(ids_R: Tensor, live: DecoderState) -> tuple[Tensor, DecoderState, Tensor | None]:
             vector_RH, state, weights_RS = self._one(recurrent, ids_R, live, encoded)
-            logits_RV: Tensor = self.head.module(vector_RH)
-            if known is not None and logits_RV.shape[1] > known:
-                raise ArgumentError(
-                    f"EncoderDecoder: expected a target embedding of all {logits_RV.shape[1]} ids that the head gives, "
-                    f"got one of {known}; build both for one vocabulary"
-                )
-            return logits_RV, state, weights_RS
+            return self._logits(vector_RH), state, weights_RS
 
         return step
+
+    def _logits(self, vector_RH: Tensor) -> Tensor:
+        """The head's logits of one step (R, V), every id of which can be read at the next."""
+        logits_RV: Tensor = self.head.module(vector_RH)
+        known = vocabulary_of(self.target_embedding)
+        if known is not None and logits_RV.shape[1] > known:
+            raise ArgumentError(
+                f"EncoderDecoder: expected a target embedding of all {logits_RV.shape[1]} ids that the head gives, "
+                f"got one of {known}; build both for one vocabulary"
+            )
+        return logits_RV
 
     def _one(
         self, recurrent: Any, ids_R: Tensor, live: DecoderState, encoded: EncodedSource
@@ -388,12 +394,11 @@ class EncoderDecoder(nn.Module):
             if t > 0:
                 ids_B = target_B if gold_TB is None else target_B.where(gold_TB[t], found[-1].argmax(1))
             vector_BH, live, _ = self._one(partial(self.decoder.step, **masks_at(t)), ids_B, live, encoded)
-            found.append(vector_BH if gold_TB is None else self.head.module(vector_BH))
+            found.append(vector_BH if gold_TB is None else self._logits(vector_BH))
         logits_TBV: Tensor = torch.stack(found) if gold_TB is not None else self.head(torch.stack(found), lengths_B)
         if gold_TB is None or lengths_B is None:
             return logits_TBV
-        past_TB = torch.arange(len(found), device=lengths_B.device).unsqueeze(1) >= lengths_B
-        return logits_TBV.masked_fill(past_TB.unsqueeze(2), 0.0)
+        return logits_TBV.masked_fill(~valid_steps(lengths_B, len(found)).unsqueeze(2), 0.0)
 
     def _read_target(self, target: Tensor, lengths: Any, B: int) -> tuple[Tensor, Tensor | None]:
         """What the decoder reads, (T, B): bos, then the target without its last id; and the lengths."""
@@ -406,9 +411,8 @@ class EncoderDecoder(nn.Module):
         T = target.shape[0]
         lengths_B = read_lengths("EncoderDecoder", lengths, T, B, target.device)
         bos_1B = target.new_full((1, B), self.bos)
-        inputs_TB, valid_TB = torch.cat([bos_1B, target[:-1]]), None
-        if lengths_B is not None:
-            valid_TB = torch.arange(T, device=target.device).unsqueeze(1) < lengths_B
+        inputs_TB = torch.cat([bos_1B, target[:-1]])
+        valid_TB = None if lengths_B is None else valid_steps(lengths_B, T)
         known = vocabulary_of(self.target_embedding) or sys.maxsize
         inputs_TB = read_ids("EncoderDecoder", "target", inputs_TB, "TB", known, target.device, valid_TB)
         return inputs_TB, lengths_B

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from throughtime.errors import ArgumentError, ArgumentTypeError
-from throughtime.nn.lengths import read_lengths
+from throughtime.nn.lengths import read_lengths, valid_steps
 
 
 class SequenceLoss(NamedTuple):
@@ -102,7 +102,7 @@ def _valid(who: str, values_TBF: Tensor, lengths: Any) -> Tensor | None:
             f"{who}: expected at least 1 valid step, got 0 (T = {T}, B = {B}); "
             "leave out batches in which nothing counts"
         )
-    return None if lengths_B is None else torch.arange(T, device=values_TBF.device).unsqueeze(1) < lengths_B
+    return None if lengths_B is None else valid_steps(lengths_B, T)
 
 
 def _pick(values: Tensor, valid_TB: Tensor | None) -> Tensor:

@@ -18,14 +18,14 @@ from throughtime.models.decoding import (
     Until,
     decode,
     decode_vectors,
-    evaluating,
     read_limits,
     step_of,
 )
 from throughtime.models.ids import check_tensor, read_ids, vocabulary_of
+from throughtime.models.modes import evaluating
 from throughtime.models.sampling import Sampler
 from throughtime.nn import Recurrent, TimeDistributed
-from throughtime.nn.lengths import read_lengths
+from throughtime.nn.lengths import read_lengths, valid_steps
 
 
 class OneToMany(nn.Module):
@@ -254,7 +254,14 @@ class OneToMany(nn.Module):
             )
         if prefix is None and prefix_lengths is not None:
             raise ArgumentError(f"{who}: expected a prefix with prefix_lengths, got None; pass both or neither")
-        prefix = None if prefix is None else torch.as_tensor(prefix, device=device)
+        if prefix is not None:
+            prefix = torch.as_tensor(prefix, device=device)
+            axes = ("P", "B") if self.writes == "ids" else ("P", "B", "O")
+            if prefix.dim() != len(axes):
+                raise ArgumentError(
+                    f"{who}: expected prefix of shape ({', '.join(axes)}), got {tuple(prefix.shape)}; pass the "
+                    f"{self.writes} to go on from, time first"
+                )
         B = _agree(who, rows, class_ids, context, prefix, state)
         condition_BI = self.beginning(who, self._weight, B, class_ids, context)
         limits_B = read_limits(who, limit, B, device)
@@ -302,9 +309,7 @@ class OneToMany(nn.Module):
         if self.feedback == "none":
             rest_TBI = condition_BI.new_zeros((T, *condition_BI.shape))
         else:
-            valid_TB = None
-            if lengths_B is not None:
-                valid_TB = torch.arange(T, device=condition_BI.device).unsqueeze(1) < lengths_B
+            valid_TB = None if lengths_B is None else valid_steps(lengths_B, T)
             if self.vocabulary is not None:
                 name = "prefix" if who.endswith("generate") else "target"
                 target = read_ids(who, name, target, "TB", self.vocabulary, condition_BI.device, valid_TB)
@@ -384,14 +389,10 @@ def _agree(who: str, rows: int | None, class_ids: Any, context: Any, prefix: Any
     if rows is not None:
         if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
             raise ArgumentError(f"{who}: expected rows >= 1 or None, got {rows!r}; pass a count")
-        if prefix is not None and prefix.dim() > 1:
+        if prefix is not None:
             check_rows(who, "prefix", prefix.shape[1], rows)
         return rows
     if prefix is not None:
-        if prefix.dim() < 2:
-            raise ArgumentError(
-                f"{who}: expected prefix with axes (P, B), got shape {tuple(prefix.shape)}; add the missing axis"
-            )
         return int(prefix.shape[1])
     for name, given in (("class_ids", class_ids), ("context", context)):
         if given is None:

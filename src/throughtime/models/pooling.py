@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from throughtime.errors import ArgumentError
-from throughtime.nn.lengths import read_lengths
+from throughtime.nn.attention import masked_softmax
+from throughtime.nn.lengths import read_lengths, valid_steps
 
 
 class MeanPooling(nn.Module):
@@ -84,9 +85,7 @@ class AttentionPooling(nn.Module):
         # Zeros before any product: NaN in the padding times a weight of zero would be NaN.
         clean_TBF = hidden_TBF.where(valid_TB1, 0.0)
         score_TB1 = self.score(torch.tanh(self.project(clean_TBF)))
-        # The finite lowest, not −inf: a softmax over −inf alone is NaN, and its gradient too.
-        lowest = torch.finfo(score_TB1.dtype).min
-        weight_TB1 = score_TB1.masked_fill(~valid_TB1, lowest).softmax(0).where(valid_TB1, 0.0)
+        weight_TB1 = masked_softmax(score_TB1.transpose(0, 2), valid_TB1.transpose(0, 2)).transpose(0, 2)
         return (weight_TB1 * clean_TBF).sum(0), weight_TB1
 
 
@@ -100,7 +99,7 @@ def _valid(who: str, hidden: Tensor, lengths: Any) -> Tensor:
     lengths_B = read_lengths(who, lengths, T, B, hidden.device)
     if lengths_B is None:
         return torch.ones((T, B, 1), dtype=torch.bool, device=hidden.device)
-    return (torch.arange(T, device=hidden.device).unsqueeze(1) < lengths_B).unsqueeze(2)
+    return valid_steps(lengths_B, T).unsqueeze(2)
 
 
 POOLINGS: dict[str, type[nn.Module]] = {"mean": MeanPooling, "max": MaxPooling}

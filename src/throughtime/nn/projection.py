@@ -24,7 +24,7 @@ from torch.nn.functional import linear
 from throughtime.cells import CELLS, Cell, State, StepGradients
 from throughtime.errors import ArgumentError, BackendError
 from throughtime.kernels import reference
-from throughtime.kernels.variation import Variation, Zones
+from throughtime.kernels.variation import Variation
 
 _log = logging.getLogger("throughtime")
 
@@ -56,7 +56,9 @@ def _project(cell: Cell) -> Cell:
         inner = cell.step_backward((dh_new @ params.weight_hr, *dc_new), x_BI, state, params, mask)
         return inner._replace(dparams=ProjectedParams._make((*inner.dparams, dh_new.mT @ m)))
 
-    return replace(cell, name=f"{cell.name}_projected", values=values, step_backward=step_backward)
+    return replace(
+        cell, name=f"{cell.name}_projected", values=values, step_backward=step_backward, params=ProjectedParams
+    )
 
 
 # Made once, when this module is imported: torch.compile warns of caches.
@@ -126,21 +128,6 @@ def scan(
 
 def step_function(
     cell: Cell, params: Sequence[ProjectedParams], zoneout: tuple[float, ...] | None = None
-) -> Callable[[Tensor, State, Tensor | None], tuple[Tensor, ...]]:
+) -> Callable[[Tensor, State, Tensor | None], State]:
     """One time step through layers with copies of these weights; as `dispatch.step_function`, state (L, B, P or H)."""
-    frozen = [ProjectedParams(*(None if p is None else p.detach().clone() for p in layer)) for layer in params]  # type: ignore[arg-type]
-    with_projection = PROJECTED[cell.name]
-    zones = Zones(Variation(zoneout=zoneout), 0)
-
-    @torch.no_grad()
-    def step(x_BI: Tensor, state: State, reset: Tensor | None) -> State:
-        if reset is not None:
-            state = tuple(torch.where(reset.unsqueeze(-1), s.new_zeros(()), s) for s in state)
-        layers: list[State] = []
-        for index, layer in enumerate(frozen):
-            old = tuple(s[index] for s in state)
-            layers.append(zones.blend(0, old, with_projection.step(x_BI, old, layer)))  # type: ignore[arg-type]
-            x_BI = layers[-1][0]
-        return tuple(torch.stack(field) for field in zip(*layers, strict=True))
-
-    return step
+    return reference.step_function(PROJECTED[cell.name], params, zoneout)  # type: ignore[arg-type]

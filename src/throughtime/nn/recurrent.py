@@ -18,7 +18,7 @@ from throughtime.errors import BackendError
 from throughtime.kernels import dispatch, traced
 from throughtime.kernels.health import Listener, hear
 from throughtime.nn import arguments, autocast, direction, dropouts, projection
-from throughtime.nn.direction import Call, Run, Way
+from throughtime.nn.direction import FORWARD, Call, Run, Way
 from throughtime.nn.projection import ProjectedParams
 from throughtime.nn.sequence_layer import SequenceLayer, Values
 from throughtime.nn.stepper import Stepper
@@ -111,15 +111,17 @@ class Recurrent(SequenceLayer):
 
     @property
     def backend(self) -> str:
-        """What runs this layer where it is now: "native", "cudnn", "compiled" or "reference".
+        """What runs this layer where and as it is now: "native", "cudnn", "compiled" or "reference".
 
         Raises:
-            BackendError: the backend named at construction cannot run the parameters' device or dtype.
+            BackendError: the backend named at construction cannot run the parameters' device or dtype, or the
+                dropouts.
         """
         if self.proj_size:
             return "reference"
         weight = self.layer_params(0).weight_ih
-        return dispatch.choose(self._backend, weight.device.type, weight.dtype, self.cell_name)
+        chosen = dispatch.choose(self._backend, weight.device.type, weight.dtype, self.cell_name)
+        return dispatch.varied(self._backend, chosen) if self.dropouts.varies(self.training) else chosen
 
     @property
     def output_size(self) -> int:
@@ -195,9 +197,12 @@ class Recurrent(SequenceLayer):
 
     def layer_params(self, index: int) -> Params | ProjectedParams:
         """The parameters of one layer and direction, at layer * num_directions + direction."""
-        kind = self._params_kind
-        found: Params | ProjectedParams = kind(
-            *(None if name is None else getattr(self, name) for name in self._parameter_names[index])
+        own = self._parameters  # what is parametrized is not among them, and found the slower way
+        found: Params | ProjectedParams = self._params_kind(
+            *[
+                None if name is None else own[name] if name in own else getattr(self, name)
+                for name in self._parameter_names[index]
+            ]
         )
         return found
 
@@ -259,12 +264,18 @@ class Recurrent(SequenceLayer):
             BackendError: the backend named cannot run these tensors.
         """
         dropouts.check_masks(f"{self._who}.forward", self.dropouts, mask_seed, step0)
-        way = Way(mask_seed=mask_seed, step0=step0)
+        way = Way(mask_seed=mask_seed, step0=step0) if self.dropouts.acts(True) else FORWARD
         output, state, _ = self._call(way, input, hx, lengths, reset, reset_state)
         return output, state
 
-    def _run(self, x_TBI: Tensor, state: State, opened: Any, call: Call) -> tuple[Tensor, State, Values]:
-        """Layer by layer, direction by direction."""
+    def _run(self, x_TBI: Tensor, state: State | None, opened: Any, call: Call) -> tuple[Tensor, State, Values]:
+        """All in one call where nothing comes between the layers, else layer by layer, direction by direction."""
+        if self._is_plain(call):
+            where: dict[str, Any] = {"lengths": call.lengths_B, "reset": call.reset_TB, "backend": self._backend}
+            found = dispatch.run_stack(self.cell, x_TBI, state, opened, self.num_directions, **where)
+            if found is not None:
+                return *found, ()
+        state = self._zeros(x_TBI) if state is None else state
         if self.dropouts.draws(self.training):
             seed = dropouts.read_seed(f"{self._who}.{call.way.method}", call.way.mask_seed, x_TBI.device)
             call = replace(call, seed=seed)
@@ -285,6 +296,18 @@ class Recurrent(SequenceLayer):
             if call.way.traced:
                 values.append(tuple(kept_D))
         return x_TBI, tuple(torch.stack(field) for field in zip(*finals, strict=True)), tuple(values)
+
+    def _is_plain(self, call: Call) -> bool:
+        """Whether a call has the equations and nothing else: no masks, no listener, no piece of its own."""
+        return not (
+            self.proj_size
+            or call.way.traced
+            or call.way.checkpoint
+            or (self._listen is not None and not torch.compiler.is_compiling())
+            or (call.reset_state is not None and call.reset_TB is not None)
+            or (self.dropout and self.training and self.num_layers > 1)
+            or self.dropouts.acts(self.training)
+        )
 
     def _run_one(self, x_TBI: Tensor, state: State, opened: Any, call: Call, index: int) -> tuple[Tensor, State, Any]:
         """One layer in one direction; see `direction.run`."""

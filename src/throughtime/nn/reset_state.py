@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from throughtime.cells import State
+from throughtime.nn.lengths import valid_steps
 
 Run = Callable[..., tuple[Tensor, State]]
 
@@ -51,7 +52,7 @@ def run(
     ends_B = torch.full((B,), T, device=x_TBI.device) if lengths is None else lengths
     starts_TB = reset.clone()
     starts_TB[0] = True
-    starts_TB &= torch.arange(T, device=x_TBI.device).unsqueeze(1) < ends_B
+    starts_TB &= valid_steps(ends_B, T)
     # Row by row, and in a row from left to right.
     row_N, begin_N = starts_TB.T.nonzero(as_tuple=True)
     followed_N = torch.cat((row_N[1:] == row_N[:-1], row_N.new_zeros(min(1, len(row_N)), dtype=torch.bool)))

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 from throughtime.cells import State
 from throughtime.errors import ArgumentError, ArgumentTypeError
 from throughtime.nn import arguments, autocast
-from throughtime.nn.direction import Call, Way
+from throughtime.nn.direction import FORWARD, Call, Way
 from throughtime.nn.lengths import read_lengths
 from throughtime.nn.packed import PackedBatch
 from throughtime.nn.state import public_state
@@ -61,9 +61,9 @@ class SequenceLayer(nn.Module):
         device the input must have, and the dtype that autocast asks for."""
         raise AssertionError("a layer opens a call")
 
-    def _run(self, x_TBI: Tensor, state: State, opened: Any, call: Call) -> tuple[Tensor, State, Values]:
+    def _run(self, x_TBI: Tensor, state: State | None, opened: Any, call: Call) -> tuple[Tensor, State, Values]:
         """The output (T, B, F) and the final state of a padded batch, and of a traced call the values of every step,
-        by layer and direction."""
+        by layer and direction; `state` None stands for `_zeros`."""
         raise AssertionError("a layer runs a batch")
 
     def _own_reset_state(self) -> State | None:
@@ -106,7 +106,7 @@ class SequenceLayer(nn.Module):
             ArgumentTypeError: an argument is of a wrong type or dtype.
             BackendError: the backend named cannot run these tensors.
         """
-        output, state, _ = self._call(Way(), input, hx, lengths, reset, reset_state)
+        output, state, _ = self._call(FORWARD, input, hx, lengths, reset, reset_state)
         return output, state
 
     def trace(
@@ -149,7 +149,7 @@ class SequenceLayer(nn.Module):
             x_TBI = data.unsqueeze(1) if not batched else data.transpose(0, 1) if self.batch_first else data
         T, B, _ = x_TBI.shape
         anew = self._read_reset_state(who, reset_state, x_TBI, batched, lower_to)
-        state = anew if hx is None and anew is not None else self._initial_state(who, hx, x_TBI, batched, lower_to)
+        state = anew if hx is None else self._initial_state(who, hx, x_TBI, batched, lower_to)
         reset_TB = None
         if reset is not None:
             shape = ((B, T) if self.batch_first else (T, B)) if batched else (T,)
@@ -159,7 +159,7 @@ class SequenceLayer(nn.Module):
             lengths = read_lengths(who, lengths, T, B, x_TBI.device)
         else:
             lengths = packed.lengths
-            state = tuple(packed.sort(s) for s in state)
+            state = None if state is None else tuple(packed.sort(s) for s in state)
             anew = None if anew is None else tuple(packed.sort(s) for s in anew)
             reset_TB = None if reset_TB is None else packed.sort(reset_TB)
 
@@ -239,16 +239,17 @@ class SequenceLayer(nn.Module):
             )
         return PackedBatch(input, data)
 
+    def _zeros(self, x_TBI: Tensor) -> State:
+        """The state before the first step where nothing else is said, each (L*D, B, H)."""
+        dtype = torch.get_default_dtype() if _counts(x_TBI) else x_TBI.dtype
+        rows, B = self._state_rows, x_TBI.shape[1]
+        return tuple(x_TBI.new_zeros((rows, B, size), dtype=dtype) for size in self._state_sizes)
+
     def _initial_state(
         self, who: str, hx: Any, x_TBI: Tensor, batched: bool, lower_to: torch.dtype | None, name: str = "hx"
     ) -> State:
         """The state before the first step, each (L*D, B, H), rows in the caller's order."""
         rows, B, sizes = self._state_rows, x_TBI.shape[1], self._state_sizes
-        # Whole numbers, such as tokens, may go in where a cell has an embedding; states are never whole numbers.
-        counts = not (x_TBI.is_floating_point() or x_TBI.is_complex())
-        if hx is None:
-            dtype = torch.get_default_dtype() if counts else x_TBI.dtype
-            return tuple(x_TBI.new_zeros((rows, B, size), dtype=dtype) for size in sizes)
         fields = self._state_fields
         given = arguments.read_tensors(who, hx, fields, name)
         if lower_to is not None:
@@ -258,7 +259,7 @@ class SequenceLayer(nn.Module):
             given = tuple(s.expand(-1, B, -1) if s.dim() == 3 and s.shape[1] == 1 else s for s in given)
         shapes = [(rows, B, size) if batched else (rows, size) for size in sizes]
         axes = f"(num_layers * num_directions, {'batch, ' if batched else ''}features)"
-        like = x_TBI.new_empty(0, dtype=given[0].dtype) if counts else x_TBI
+        like = x_TBI.new_empty(0, dtype=given[0].dtype) if _counts(x_TBI) else x_TBI
         arguments.check_state(who, given, fields, shapes, axes, like, name)
         return given if batched else tuple(s.unsqueeze(1) for s in given)
 
@@ -274,6 +275,11 @@ class SequenceLayer(nn.Module):
         if lower_to is not None:
             own = tuple(autocast.lower(s, lower_to) for s in own)
         return tuple(s.unsqueeze(1).expand(-1, x_TBI.shape[1], -1) for s in own)
+
+
+def _counts(x: Tensor) -> bool:
+    """Whole numbers, such as tokens, may go in where a cell has an embedding; states are never whole numbers."""
+    return not (x.is_floating_point() or x.is_complex())
 
 
 def _each(values: Values, change: Callable[[Tensor], Tensor]) -> Values:

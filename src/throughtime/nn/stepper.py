@@ -91,7 +91,7 @@ class Stepper:
                     self.refresh()
                     break
                 raise ArgumentError(
-                    f"{self._who}: expected the weights that were packed, but {name} has changed since; "
+                    f"{self._who}: expected the weights that were packed, got others: {name} has changed since; "
                     "call refresh() to pack it again"
                 )
         if x.shape != self._x_shape:

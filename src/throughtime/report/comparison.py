@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from throughtime.errors import ArgumentError
-from throughtime.report.style import BASELINE, COLOURS, INK, QUIET_INK, dress, new_figure, save
+from throughtime.report.style import BASELINE, COLOURS, GRID, INK, QUIET_INK, dress, new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,7 +104,7 @@ def _dots(
         axes.plot([means[name]], [row], "|", markersize=15, markeredgewidth=2.2, color=colour, zorder=4)
     dress(axes)
     axes.grid(False, axis="y")
-    axes.grid(True, axis="x", color="#e4e4e4", linewidth=0.7)
+    axes.grid(True, axis="x", color=GRID, linewidth=0.7)
     axes.margins(x=0.06)
     axes.tick_params(axis="y", labelsize=9.5)
     return left_out

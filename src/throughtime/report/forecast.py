@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from throughtime.errors import ArgumentError
 from throughtime.report.panel import Panel
-from throughtime.report.style import ACTUAL, BASELINE, COLOURS, INK, QUIET_INK, dress, new_figure, save
+from throughtime.report.style import ACTUAL, BASELINE, COLOURS, INK, QUIET_INK, RULE, dress, new_figure, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["BASELINES", "MAX_PANELS", "forecast_plot", "strategies_plot"]
+__all__ = ["BASELINES", "MAX_PANELS", "forecast_plot", "panel_figure", "strategies_plot"]
 
 MAX_PANELS = 6
 BASELINES = ("naive", "seasonal naive", "linear")
@@ -76,6 +76,17 @@ def forecast_plot(
         row[0].set_ylabel(value_label, fontsize=9, color=QUIET_INK)
     _frame(figure, title, note)
     return save(figure, path)
+
+
+def panel_figure(panel: Panel, *, season_length: int = 1, size: tuple[float, float] = (4.6, 2.7)) -> "Figure":
+    """One panel without a title or a legend, for a page that sets them itself; the size is in inches."""
+    figure = new_figure(*size)
+    axes = figure.subplots()
+    recent = panel.recent(season_length)
+    _draw(axes, recent, max_dots=24)
+    dress(axes, recent.times)
+    _mark_origin(axes, recent)
+    return figure
 
 
 def strategies_plot(
@@ -137,6 +148,12 @@ def _draw(axes: "Axes", panel: Panel, *, max_dots: int) -> None:
             joined, line, color=ACTUAL, linewidth=1.1, zorder=5, label="actual", markersize=3.2,
             marker="o" if panel.horizon <= max_dots else "", markevery=slice(1, None),
         )  # fmt: skip
+    for level, (low, high) in sorted(panel.bands.items(), reverse=True):
+        # From the last value on, as the lines; the narrower band lies on the wider one, and so is darker.
+        under, over = (np.concatenate([values[-1:], side]) for side in (low, high))
+        axes.fill_between(
+            joined, under, over, color=COLOURS[0][0], alpha=0.16, linewidth=0, zorder=2, label=f"{level:g} %"
+        )
     coloured = 0
     for label, forecast in panel.forecasts.items():
         line = np.concatenate([values[-1:], forecast])
@@ -152,7 +169,7 @@ def _mark_origin(axes: "Axes", panel: Panel) -> None:
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.1 * (high - low))  # room for the words above the lines
     origin = panel.times[-1]
-    axes.axvline(origin, color="#b0b0b0", linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+    axes.axvline(origin, color=RULE, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     axes.axvspan(origin, panel.forecast_times[-1], color="#000000", alpha=0.035, linewidth=0, zorder=0)
     axes.annotate(
         f"forecast from {_origin_text(panel)}", (origin, 1.0), xycoords=("data", "axes fraction"), xytext=(-4, -2),
@@ -191,4 +208,6 @@ def _frame(figure: "Figure", title: str, note: str) -> None:
 
 
 def _legend_rank(label: str) -> int:
+    if label.endswith(" %"):
+        return 4
     return {"history": 0, "actual": 1}.get(label, 3 if label in BASELINES else 2)

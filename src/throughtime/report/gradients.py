@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["gradient_plot"]
+__all__ = ["gradient_plot", "reach_figure"]
 
 Array = NDArray[np.floating[Any]]
 
@@ -68,6 +68,17 @@ def gradient_plot(
     _reach(below, reach, faded)
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
     return save(figure, path)
+
+
+def reach_figure(
+    reach: Mapping[str, Array], *, faded: float = 1e-6, size: tuple[float, float] = (4.6, 2.7)
+) -> "Figure":
+    """How a gradient fades on its way back, alone and without a title; the size is in inches."""
+    figure = new_figure(*size)
+    axes = figure.subplots()
+    _reach(axes, reach, faded)
+    axes.set_title("", loc="left")
+    return figure
 
 
 def _heat_map(figure: "Figure", axes: "Axes", norms: Mapping[str, Array]) -> None:

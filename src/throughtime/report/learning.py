@@ -3,13 +3,17 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from throughtime.errors import ArgumentError
-from throughtime.report.style import COLOURS, INK, QUIET_INK, dress, new_figure, save
+from throughtime.report.style import COLOURS, INK, QUIET_INK, RULE, dress, new_figure, save
 
-__all__ = ["learning_curve_plot"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["learning_curve_figure", "learning_curve_plot"]
 
 
 def learning_curve_plot(
@@ -36,13 +40,27 @@ def learning_curve_plot(
         ArgumentError: no epoch, curves of different length, or a best epoch outside of them.
         MissingExtraError: matplotlib is not installed.
     """
+    figure = learning_curve_figure(train_loss, validation_loss, best_epoch=best_epoch, loss_label=loss_label)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+    return save(figure, path)
+
+
+def learning_curve_figure(
+    train_loss: Sequence[float],
+    validation_loss: Sequence[float] | None = None,
+    *,
+    best_epoch: int | None = None,
+    loss_label: str = "loss",
+    size: tuple[float, float] = (8.0, 4.0),
+) -> "Figure":
+    """The same without a title; the size is in inches."""
     n = len(train_loss)
     if n == 0 or (validation_loss is not None and len(validation_loss) != n):
         lengths = (n, None if validation_loss is None else len(validation_loss))
         raise ArgumentError(f"learning_curve_plot: expected two curves of one length >= 1, got lengths {lengths}")
     if best_epoch is not None and not 1 <= best_epoch <= n:
         raise ArgumentError(f"learning_curve_plot: expected best_epoch from 1 to {n}, got {best_epoch}")
-    figure = new_figure(8.0, 4.0)
+    figure = new_figure(*size)
     axes = figure.subplots()
     epochs = np.arange(1, n + 1)
     curves = [("training", np.asarray(train_loss, dtype=np.float64))]
@@ -55,7 +73,7 @@ def learning_curve_plot(
         axes.set_yscale("log")
     if best_epoch is not None:
         judged = curves[-1][1][best_epoch - 1]
-        axes.axvline(best_epoch, color="#b0b0b0", linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+        axes.axvline(best_epoch, color=RULE, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
         axes.plot([best_epoch], [judged], marker="o", markersize=6, color=INK, linestyle="", zorder=5)
         left = best_epoch > n / 2
         axes.annotate(
@@ -67,5 +85,4 @@ def learning_curve_plot(
     axes.set_xlabel("epoch", fontsize=9, color=QUIET_INK)
     axes.set_ylabel(loss_label, fontsize=9, color=QUIET_INK)
     axes.legend(frameon=False, fontsize=9, labelcolor=INK)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
-    return save(figure, path)
+    return figure

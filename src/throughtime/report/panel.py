@@ -1,7 +1,7 @@
 """What one plot panel shows: the end of a series, forecasts of it, and what then happened."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,10 @@ class Panel:
         forecasts: by label, in the order of the legend.
         actual: what was observed at `forecast_times`, where that is known.
         note: why this series is shown, such as "hardest".
+        bands: intervals around the forecast: their level in percent to (low, high).
 
-    **Shapes:** `times` and `values` (T,), T ≥ 1; `forecast_times`, every forecast and `actual` (h,), h ≥ 1.
+    **Shapes:** `times` and `values` (T,), T ≥ 1; `forecast_times`, every forecast, `actual` and both sides of a band
+    (h,), h ≥ 1. A missing value is NaN, and a gap in its line.
 
     Raises:
         ArgumentError: shapes that do not fit together, or nothing to draw.
@@ -38,6 +40,7 @@ class Panel:
     forecasts: Mapping[str, NDArray[np.floating[Any]]]
     actual: NDArray[np.floating[Any]] | None = None
     note: str = ""
+    bands: Mapping[float, tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.times.ndim != 1 or self.times.shape != self.values.shape or not self.times.size:
@@ -52,6 +55,10 @@ class Panel:
                 f"{len(self.forecasts)} forecasts in {self.name!r}"
             )
         drawn = dict(self.forecasts) if self.actual is None else {**self.forecasts, "actual": self.actual}
+        for level, (low, high) in self.bands.items():
+            if not 0.0 < level < 100.0:
+                raise ArgumentError(f"Panel: expected levels between 0 and 100 percent, got {level:g} in {self.name!r}")
+            drawn |= {f"{level:g} % low": low, f"{level:g} % high": high}
         for label, line in drawn.items():
             if line.shape != shape:
                 raise ArgumentError(

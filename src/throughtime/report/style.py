@@ -15,12 +15,26 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ACTUAL", "BASELINE", "COLOURS", "INK", "QUIET_INK", "check_plot_target", "dress", "new_figure", "save"]
+__all__ = [
+    "ACTUAL",
+    "BASELINE",
+    "COLOURS",
+    "GRID",
+    "INK",
+    "QUIET_INK",
+    "RULE",
+    "check_plot_target",
+    "dress",
+    "new_figure",
+    "save",
+]
 
 INK = "#222222"
 QUIET_INK = "#6b6b6b"
-ACTUAL = "#222222"
+ACTUAL = INK
 BASELINE = "#8a8a8a"
+GRID = "#e4e4e4"
+RULE = "#b0b0b0"
 # Okabe and Ito (2008): distinct under the three usual forms of colour blindness; dashes tell them apart in grey print.
 COLOURS: tuple[tuple[str, Any], ...] = (
     ("#0072B2", "-"),
@@ -73,12 +87,12 @@ def save(figure: "Figure", path: str | os.PathLike[str]) -> Path:
 def dress(axes: "Axes", times: NDArray[Any] | None = None) -> None:
     """Light grid, no box; dates or integers along x."""
     axes.set_axisbelow(True)
-    axes.grid(True, axis="y", color="#e4e4e4", linewidth=0.7)
+    axes.grid(True, axis="y", color=GRID, linewidth=0.7)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color("#b0b0b0")
+    axes.spines["bottom"].set_color(RULE)
     axes.tick_params(colors=QUIET_INK, labelsize=8.5, length=0)
-    axes.tick_params(axis="x", length=3, color="#b0b0b0")
+    axes.tick_params(axis="x", length=3, color=RULE)
     axes.margins(x=0.01, y=0.06)
     if axes.get_yscale() == "linear":
         axes.ticklabel_format(axis="y", useOffset=False)

@@ -2,26 +2,82 @@
 
 Estimator         what they share
 Forecaster        the next values of series
+LanguageModel     which symbol comes next in text
 load              the right estimator for a model folder
 
 compare           cells side by side, each trained for the same time from the same seeds
 Comparison        what it found
 Contest           what a task supplies to be compared on
 ForecastContest   forecasting's
+
+tune              the options that do best, within a time, the default first
+Tuning, Trial     what it found
+Search            what a task supplies to be tuned
+Choice, Between   what may vary
+ForecastSearch    forecasting's
 """
 
+import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from throughtime.data.model_folder import read_model_folder
 from throughtime.errors import ModelFolderError
-from throughtime.tasks.comparison import Contest, compare
-from throughtime.tasks.comparison_records import Comparison
 from throughtime.tasks.estimator import Estimator
-from throughtime.tasks.forecast import ForecastContest, Forecaster
 
-__all__ = ["Comparison", "Contest", "Estimator", "ForecastContest", "Forecaster", "compare", "load"]
+if TYPE_CHECKING:
+    from throughtime.tasks.comparison import Contest, compare
+    from throughtime.tasks.comparison_records import Comparison
+    from throughtime.tasks.forecast import ForecastContest, Forecaster, ForecastSearch
+    from throughtime.tasks.language import LanguageModel
+    from throughtime.tasks.tuning import Search, tune
+    from throughtime.tasks.tuning_records import Between, Choice, Trial, Tuning
 
-_ESTIMATORS: dict[str, type[Estimator]] = {estimator.task: estimator for estimator in (Forecaster,)}
+__all__ = [
+    "Between",
+    "Choice",
+    "Comparison",
+    "Contest",
+    "Estimator",
+    "ForecastContest",
+    "ForecastSearch",
+    "Forecaster",
+    "LanguageModel",
+    "Search",
+    "Trial",
+    "Tuning",
+    "compare",
+    "load",
+    "tune",
+]
+
+# Each comes with the first use of its name: who loads a forecaster does not wait for the other tasks.
+_ROOMS = {
+    "Forecaster": "forecast",
+    "ForecastContest": "forecast",
+    "ForecastSearch": "forecast",
+    "LanguageModel": "language",
+    "Comparison": "comparison_records",
+    "Contest": "comparison",
+    "compare": "comparison",
+    "Between": "tuning_records",
+    "Choice": "tuning_records",
+    "Trial": "tuning_records",
+    "Tuning": "tuning_records",
+    "Search": "tuning",
+    "tune": "tuning",
+}
+_ESTIMATORS = {"forecast": "Forecaster", "language": "LanguageModel"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'throughtime.tasks' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"throughtime.tasks.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def load(path: str | Path) -> Estimator:
@@ -37,4 +93,5 @@ def load(path: str | Path) -> Estimator:
             f"load: expected a model of a known task ({', '.join(sorted(_ESTIMATORS))}), got {folder.task!r}; "
             "install a version of throughtime that has it"
         )
-    return _ESTIMATORS[folder.task]._from_model_folder(folder)
+    estimator: type[Estimator] = __getattr__(_ESTIMATORS[folder.task])
+    return estimator._from_model_folder(folder)

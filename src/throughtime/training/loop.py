@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from throughtime.errors import ArgumentError, ArgumentTypeError
+from throughtime.models.modes import modes_kept
 from throughtime.nn import Recurrent
 from throughtime.training.batches import Batches, Fetched
 from throughtime.training.best import BestWeights
@@ -27,12 +28,12 @@ from throughtime.training.patience import Patience
 from throughtime.training.records import EpochRecord, StepRecord, StopReason, TrainingResult, TrainingStart
 from throughtime.training.run_folder import RunFolder, RunWriter
 from throughtime.training.schedules import make_schedule
-from throughtime.training.seeding import modes_kept, random_state, seeded
+from throughtime.training.seeding import random_state, seeded
 from throughtime.training.sources import BatchSource
 from throughtime.training.state import capture, check_identity, identity, restore, restore_random
 from throughtime.training.streaming import StreamSource
 from throughtime.training.team_state import check_team, others_random, own_random, share_checkpoint
-from throughtime.training.update import NonFinite, Updater
+from throughtime.training.update import NonFiniteUpdate, Updater
 
 _logger = logging.getLogger("throughtime.training")
 
@@ -214,7 +215,7 @@ class Training:
         except KeyboardInterrupt:
             stopped, message = "interrupted", "interrupted by Ctrl-C"
             self._keep_interrupted()
-        except NonFinite as error:
+        except NonFiniteUpdate as error:
             stopped, message = "non-finite", str(error)
         try:
             self.best.restore()
@@ -324,7 +325,9 @@ class Training:
                         self._save()
         trained = time.perf_counter()
         if at.skipped == at.step:
-            raise NonFinite(f"no step of epoch {epoch} had a finite loss and gradient; all {at.step} were left out")
+            raise NonFiniteUpdate(
+                f"no step of epoch {epoch} had a finite loss and gradient; all {at.step} were left out"
+            )
         train_loss = at.loss_total / at.loss_weight
         with nullcontext() if self.average is None else self.average.held_by_model():
             self.drawn = random_state(self.model) if self.writer is not None else None

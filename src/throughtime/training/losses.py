@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from throughtime.errors import ArgumentError, ArgumentTypeError
 from throughtime.models.losses import SequenceLoss
+from throughtime.models.modes import modes_kept
 from throughtime.training.batches import ordered_epoch
 from throughtime.training.distributed import ALONE, Team
-from throughtime.training.seeding import modes_kept
 from throughtime.training.sources import BatchSource
 from throughtime.training.streaming import StreamSource
 

@@ -1,4 +1,4 @@
-"""Randomness and modes that are lent for a while and given back as they were."""
+"""Randomness that is lent for a while and given back as it was."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -75,14 +75,3 @@ def set_random_state(model: nn.Module, tensors: Mapping[str, Tensor], fields: Ma
             "gauss": numpy["gauss"],
         }
     )
-
-
-@contextmanager
-def modes_kept(model: nn.Module) -> Iterator[None]:
-    """Each submodule trains or evaluates afterwards as it did before."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -25,7 +25,7 @@ _logger = logging.getLogger("throughtime.training")
 _MOST_WARNINGS = 5
 
 
-class NonFinite(Exception):
+class NonFiniteUpdate(Exception):
     """A loss or gradient norm that is not finite; the argument says which and where."""
 
 
@@ -79,7 +79,7 @@ class Updater:
         """Make step `number`, counted from 1.
 
         Raises:
-            NonFinite: a loss or gradient is not finite, and the training is to end.
+            NonFiniteUpdate: a loss or gradient is not finite, and the training is to end.
         """
         if self.rollback is not None:
             rate *= self.rollback.rate_scale
@@ -91,7 +91,7 @@ class Updater:
             norm, clipped = self.clipper.clip()
             if not math.isfinite(norm):
                 raise self.non_finite("gradient norm", norm, where, batches[-1])
-        except NonFinite as error:
+        except NonFiniteUpdate as error:
             self._recover(str(error))
             return Update(loss, 0.0, norm, False, rate, skipped=True, bptt_clipped=self._bptt_share())
         set_rate(self.optimizer, rate)
@@ -149,21 +149,21 @@ class Updater:
     def _recover(self, message: str) -> None:
         """Leave the step out, or go back; or raise."""
         if self.config.on_nonfinite == "stop":
-            raise NonFinite(message)
+            raise NonFiniteUpdate(message)
         self.optimizer.zero_grad()
         if self.buffers is not None:
             self.buffers.restore()
             self._warn(f"{message}; the step was left out")
         if self.rollback is not None:
             if self.rollback.times == MOST_ROLLBACKS:
-                raise NonFinite(f"{message}; it was so {MOST_ROLLBACKS} times before, each time rolled back")
+                raise NonFiniteUpdate(f"{message}; it was so {MOST_ROLLBACKS} times before, each time rolled back")
             self.rollback.back()
             self._warn(
                 f"{message}; rolled back to the weights after step {self.rollback.step}, the learning rate is "
                 f"{self.rollback.rate_scale:g} of the schedule's from here on"
             )
 
-    def non_finite(self, what: str, value: float, where: str, fetched: Fetched | None) -> NonFinite:
+    def non_finite(self, what: str, value: float, where: str, fetched: Fetched | None) -> NonFiniteUpdate:
         """The error that says what was not finite, where, and what came before it."""
         cause = self.locate(self.model, fetched.batch) if fetched is not None and fetched.examples else None
         before = "it was the first step"
@@ -173,7 +173,7 @@ class Updater:
         if self.config.clip_norm is None:
             remedy += " or give clip_norm=1.0"
         located = "" if cause is None else f" ({cause})"
-        return NonFinite(f"the {what} became {value}{located} at {where}; {before}; {remedy}")
+        return NonFiniteUpdate(f"the {what} became {value}{located} at {where}; {before}; {remedy}")
 
     def _warn(self, message: str) -> None:
         self.warnings += 1

@@ -10,11 +10,13 @@ import torch
 from throughtime import Forecaster
 from throughtime.data import SeriesSet, read_series
 from throughtime.tasks.forecast.batches import WindowSource
+from throughtime.tasks.forecast.network import Batch, Design
+from throughtime.tasks.forecast.outputs import output_named
 from throughtime.tasks.forecast.scaling import Scaler
-from throughtime.tasks.forecast.strategies import STRATEGIES, Batch, Strategy, build
+from throughtime.tasks.forecast.strategies import Strategy, build
 from throughtime.tasks.forecast.windows import Windows
 
-TINY: dict[str, Any] = {"hidden_size": 4, "num_layers": 1, "epochs": 2}
+TINY: dict[str, Any] = {"hidden_size": 4, "num_layers": 1, "epochs": 2, "batch_size": 32, "refit": False}
 UNSCALED = Scaler("none", 0.0, 1.0)
 
 
@@ -43,24 +45,29 @@ def whole_batch(windows: Windows) -> Batch:
     return WindowSource(windows, UNSCALED).batch(torch.arange(len(windows)))
 
 
-def net(strategy: str, *, horizon: int, cell: str = "gru", anchor: str = "last", season_length: int = 1) -> Strategy:
+def design(strategy: str, **options: Any) -> Design:
+    """A small design: horizon 5 and 8 steps of history unless said."""
+    chosen: dict[str, Any] = {
+        "cell": "gru", "hidden_size": 6, "num_layers": 2, "dropout": 0.0, "horizon": 5, "input_size": 8, "segment": 1,
+        "anchor": "last", "season_length": 1,
+    }  # fmt: skip
+    return Design(strategy, **{**chosen, **options})
+
+
+def net(strategy: str, *, loss: str = "mse", **options: Any) -> Strategy:
     """A net in float64 whose head is not zero."""
-    assert strategy in STRATEGIES
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        model = build(
-            strategy,
-            cell=cell,
-            hidden_size=3,
-            num_layers=2,
-            dropout=0.0,
-            horizon=horizon,
-            anchor=anchor,
-            season_length=season_length,
-        ).double()
+        model = build(design(strategy, outputs=output_named(loss).size, **options), output_named(loss)).double()
         for parameter in model.parameters():
             torch.nn.init.uniform_(parameter, -0.7, 0.7)
-    return model
+    return model.eval()
+
+
+def double(batch: Batch) -> Batch:
+    """The batch in float64."""
+    fields = vars(batch).items()
+    return Batch(**{n: v.double() if torch.is_tensor(v) and v.is_floating_point() else v for n, v in fields})
 
 
 def forecasts(model: Forecaster, df: Any = None) -> np.ndarray:

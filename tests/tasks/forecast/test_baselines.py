@@ -97,3 +97,43 @@ def test_a_young_series_repeats_its_first_value_in_the_lags():
     model = LinearAutoregression(weight=np.eye(4, K), bias=np.zeros(K))
     windows = windows_at(counting(20), np.array([0]), np.array([2]), 6, K)
     assert model.predict(windows, *unscaled(1)).tolist() == [[0.0, 0.0, 0.0, 1.0, 0.0]]
+
+
+def gapped():
+    series = counting(20, 9)
+    series.flat_values[[13, 14, 19, 27]] = np.nan
+    return series
+
+
+def test_naive_is_the_last_value_that_was_observed():
+    windows = windows_at(gapped(), np.array([0, 0, 1]), np.array([15, 20, 8]), 4, 2)
+    assert naive(windows).tolist() == [[12.0, 12.0], [18.0, 18.0], [106.0, 106.0]]
+
+
+def test_seasonal_naive_goes_back_whole_seasons_to_an_observed_value():
+    windows = windows_at(gapped(), np.array([0, 1]), np.array([15, 8]), 4, K)
+    assert seasonal_naive(windows, 3).tolist() == [[12.0, 10.0, 11.0, 12.0, 10.0], [105.0, 106.0, 104.0, 105.0, 106.0]]
+
+
+def test_linear_autoregression_learns_from_the_values_that_are_known():
+    series = series_of(90)
+    windows = training_windows(series, 4, K)
+    whole = windows.targets()
+    gaps = np.random.default_rng(0).random(whole.shape) < 0.2
+    lags = np.concatenate((windows.history()[0], np.ones((len(windows), 1))), axis=1)
+    found = LinearAutoregression._solve(lags[:, :-1], np.where(gaps, np.nan, whole))
+    for k in range(K):
+        known = ~gaps[:, k]
+        expected = np.linalg.solve(lags[known].T @ lags[known], lags[known].T @ whole[known, k])
+        np.testing.assert_allclose([*found.weight[:, k], found.bias[k]], expected, rtol=1e-6, atol=1e-8)
+
+
+def test_linear_autoregression_of_gaps_is_finite_and_forgets_none_of_its_skill():
+    series = series_of(120, value=lambda t, i: np.cos(0.7 * t + 0.3))
+    whole = training_windows(series, 8, K).targets()
+    series.flat_values[np.random.default_rng(1).integers(10, 100, size=8)] = np.nan
+    windows = training_windows(series, 8, K)
+    model = LinearAutoregression.fit(windows, *unscaled(len(windows)))
+    off = model.predict(windows, *unscaled(len(windows))) - whole
+    assert np.isfinite(off).all()
+    assert np.median(np.abs(off)) < 0.15

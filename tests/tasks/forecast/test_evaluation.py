@@ -1,4 +1,4 @@
-"""Metrics by formulas written anew, and what an evaluation admits."""
+"""What an evaluation says and admits."""
 
 import json
 import math
@@ -7,68 +7,21 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.tasks.forecast.series import TINY, counting, frame, series_of
+from tests.tasks.forecast.series import TINY, counting, frame
 from throughtime import Forecaster
-from throughtime.tasks.forecast.evaluation import Evaluation, errors, mase_scales
+from throughtime.tasks.forecast.evaluation import METRICS, Evaluation, evaluate
 from throughtime.tasks.forecast.windows import rolling_windows
 
 K = 3
 
 
-def test_each_metric_by_horizon():
-    rng = np.random.default_rng(0)
-    forecast, target, scale = rng.normal(size=(7, K)), rng.normal(size=(7, K)), rng.uniform(0.5, 2, size=7)
-    found = errors(forecast, target, scale)
-    for k in range(K):
-        pairs = list(zip(forecast[:, k], target[:, k], scale, strict=True))
-        assert found["MSE"][k] == pytest.approx(math.fsum((f - y) ** 2 for f, y, _ in pairs) / 7)
-        assert found["MAE"][k] == pytest.approx(math.fsum(abs(f - y) for f, y, _ in pairs) / 7)
-        assert found["sMAPE"][k] == pytest.approx(
-            100 * math.fsum(2 * abs(f - y) / (abs(f) + abs(y)) for f, y, _ in pairs) / 7
-        )
-        assert found["MASE"][k] == pytest.approx(math.fsum(abs(f - y) / s for f, y, s in pairs) / 7)
-
-
-def test_smape_of_zeros():
-    found = errors(np.array([[0.0, 1.0, 0.0]]), np.array([[0.0, 0.0, -2.0]]), np.array([1.0]))
-    assert found["sMAPE"].tolist() == [0.0, 200.0, 200.0]
-    tiny = errors(np.array([[1e-9, 3e-30]]), np.array([[3e-9, 1e-30]]), np.array([1.0]))
-    assert tiny["sMAPE"] == pytest.approx([100.0, 100.0])
-
-
-def test_mase_leaves_windows_without_a_scale_out():
-    found = errors(np.array([[3.0], [9.0]]), np.array([[1.0], [1.0]]), np.array([2.0, np.nan]))
-    assert found["MASE"].tolist() == [1.0]
-    assert found["MAE"].tolist() == [5.0]
-    assert np.isnan(errors(np.zeros((1, 2)), np.ones((1, 2)), np.array([np.nan]))["MASE"]).all()
-
-
-@pytest.mark.parametrize("m", [1, 2, 5])
-def test_mase_scales_by_the_seasonal_change_before_the_first_origin(m):
-    series = series_of(30, 17)
-    windows = rolling_windows(series, 3, 2, 4, K)
-    expected = []
-    for i in range(2):
-        own = series.values(i).tolist()
-        past = own[: len(own) - K - 2 * 2]
-        scale = sum(abs(past[t] - past[t - m]) for t in range(m, len(past))) / (len(past) - m)
-        expected += [scale] * 3
-    np.testing.assert_allclose(mase_scales(windows, m), expected, rtol=1e-12)
-
-
-@pytest.mark.parametrize("value", [0.0, 0.1, 1e12])
-def test_a_constant_past_and_one_shorter_than_a_season_have_no_scale(value):
-    constant = series_of(20, value=lambda t, i: 0 * t + value)
-    assert np.isnan(mase_scales(rolling_windows(constant, 1, K, 4, K), 1)).all()
-    assert np.isnan(mase_scales(rolling_windows(counting(10), 1, K, 4, K), 7)).all()
-    assert np.isfinite(mase_scales(rolling_windows(counting(11), 1, K, 4, K), 7)).all()
-
-
-def test_a_series_without_a_scale_is_counted_and_named_in_the_sentence():
+def test_a_series_without_a_scale_is_named():
     df = frame(40, 40, value=lambda t, i: [np.sin(t), 0 * t + 2.0][i])
     found = Forecaster(K, **TINY).fit(df.filter(pl.col("ds") < 30)).evaluate(df)
-    assert found.without_scale == 1
-    assert "1 series have no scale and are left out of MASE" in found.sentence
+    assert (found.without_scale, found.unscaled) == (1, ("s1",))
+    assert "1 series have no scale and are left out of MASE: s1." in found.sentence
+    assert math.isnan(found.by_series["naive"]["MASE"][1])
+    assert found.as_dict()["unscaled"] == ["s1"]
     assert math.isfinite(found.metrics["throughtime"]["MASE"])
 
 
@@ -98,6 +51,45 @@ def test_the_frame_of_forecasts_gives_the_metrics_again():
     actual = df.select("unique_id", "ds", pl.col("y").alias("actual"))
     assert (rows.join(actual, on=["unique_id", "ds"])["actual"] == rows.join(actual, on=["unique_id", "ds"])["y"]).all()
     assert (found.n_series, found.n_windows, found.horizon, found.season_length) == (2, 3, K, 4)
+
+
+def test_many_series_without_a_scale_are_listed_and_the_sentence_stays_short():
+    metrics = {name: dict.fromkeys(METRICS, v) for name, v in (("throughtime", 0.5), ("naive", 1.0))}
+    names = tuple(f"part {i}" for i in range(7))
+    found = Evaluation(metrics, {}, None, n_series=9, n_windows=1, horizon=1, season_length=1, unscaled=names)
+    assert found.sentence.endswith("left out of MASE: part 0, part 1, part 2, part 3, part 4 and 2 more.")
+    assert found.as_dict()["unscaled"] == list(names)
+
+
+def test_intervals_are_scored_by_horizon_and_by_series():
+    series = counting(20, 12)
+    windows = rolling_windows(series, 2, 1, 4, K)
+    target = windows.targets()
+    low, high = target - 1.0, target + 2.0
+    low[0, 0], high[3, 2] = target[0, 0] + 0.5, target[3, 2] - 0.5
+    found = evaluate(
+        windows,
+        {"throughtime": target + 1.0, "naive": target},
+        None,
+        series=series,
+        n_windows=2,
+        season_length=1,
+        seen_windows=0,
+        quantiles={0.5: target},
+        intervals={80: (low, high), 99.5: (target, target)},
+    )
+    eighty, other = found.intervals
+    assert (eighty.level, other.level, other.coverage, other.width) == (80, 99.5, 100.0, 0.0)
+    assert eighty.coverage == pytest.approx(100 * 10 / 12)
+    assert eighty.by_horizon.tolist() == pytest.approx([75.0, 100.0, 75.0])
+    assert eighty.by_series.tolist() == pytest.approx([100 * 5 / 6, 100 * 5 / 6])
+    assert eighty.width == pytest.approx((3 * 10 + 1.5 + 0.5) / 12)
+    assert found.metrics["throughtime"]["WQL"] == 0.0  # of the quantiles, not of the point
+    assert found.metrics["throughtime"]["MAE"] == 1.0
+    assert "Of the values, 83.3 % in its 80 % intervals and 100.0 % in its 99.5 % intervals." in found.sentence
+    told = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    assert told["intervals"][0]["by_series"] == pytest.approx([100 * 5 / 6] * 2)
+    assert told["series"] == ["s0", "s1"]
 
 
 def test_no_season_no_seasonal_naive():

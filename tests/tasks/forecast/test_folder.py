@@ -144,7 +144,7 @@ def test_a_model_of_another_task_is_refused(tmp_path):
     file.write_text(json.dumps(json.loads(file.read_text()) | {"task": "juggle"}))
     with pytest.raises(ModelFolderError, match="expected a model of task 'forecast', got 'juggle'"):
         Forecaster.load(tmp_path / "m")
-    with pytest.raises(ModelFolderError, match=r"expected a model of a known task \(forecast\), got 'juggle'"):
+    with pytest.raises(ModelFolderError, match=r"expected a model of a known task \(.*forecast.*\), got 'juggle'"):
         tasks.load(tmp_path / "m")
 
 

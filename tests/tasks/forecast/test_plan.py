@@ -24,17 +24,29 @@ def test_a_few_series_give_up_their_end():
 
 def test_many_short_series_are_held_out_whole():
     series = counting(*[20] * 30)
-    split = plan.split(series, 6, K, seed=0)
+    split = plan.split(series, 6, K, seed=0, clean=True)
     assert len(set(split.validation.series)) == 3
     assert not set(split.validation.series) & set(split.training.series)
     assert len(split.training) + len(split.validation) == 30 * (20 - 6 - K + 1)
-    assert split.how == "whole series: 3 of 30, since most are shorter than three windows"
-    again, other = plan.split(series, 6, K, seed=0), plan.split(series, 6, K, seed=1)
+    assert split.how == "whole series: 3 of 30, since most are shorter than 27 points"
+    again, other = plan.split(series, 6, K, seed=0, clean=True), plan.split(series, 6, K, seed=1, clean=True)
     assert set(again.validation.series) == set(split.validation.series) != set(other.validation.series)
 
 
+def test_noisy_short_series_give_up_their_end_but_for_the_shortest():
+    series = counting(*[20] * 30)
+    split = plan.split(series, 6, K, seed=0)
+    assert split.how == "by time: the last 3 points of a series"
+    assert len(split.validation) == 30
+    # Training shows shorter histories, too.
+    assert split.training.lengths.min() == plan.least_history(series, 6, K) == 2
+    shortest = plan.split(counting(*[4 * K - 1] * 30), 6, K, seed=0)
+    assert shortest.how.startswith("whole series")
+    assert (shortest.validation.lengths == 6).all()
+
+
 def test_long_series_are_held_out_by_time_however_many():
-    split = plan.split(counting(*[27] * 30), 6, K, seed=0)  # three windows exactly
+    split = plan.split(counting(*[27] * 30), 6, K, seed=0, clean=True)  # three windows exactly
     assert split.how.startswith("by time")
 
 
@@ -63,12 +75,27 @@ def test_the_shortest_series_that_will_do(horizon):
         assert len(plan.split(series, size, horizon, 0).training) >= 1
 
 
-def test_the_window_is_five_horizons_or_two_seasons_as_far_as_the_data_reach():
+def test_the_window_is_five_horizons_or_thirty_seasons_as_far_as_the_data_reach():
     assert plan.choose_input_size(counting(1000), 4, 1) == 20
-    assert plan.choose_input_size(counting(1000), 4, 12) == 25
+    assert plan.choose_input_size(counting(4000), 4, 12) == 360
     assert plan.choose_input_size(counting(1000), 1, 1) == 10
     assert plan.choose_input_size(counting(60), 10, 1) <= 60 - 2 * 10
-    assert plan.choose_input_size(counting(*[60] * 9), 10, 1) == 50
+    assert plan.choose_input_size(counting(*[60] * 9), 10, 1) == 30
+    assert plan.choose_input_size(counting(*[60] * 9), 10, 1, clean=True) == 50
+
+
+@pytest.mark.parametrize("horizon", [1, 12, 48, 96, 720])
+@pytest.mark.parametrize("season", [1, 7, 12, 24, 96])
+@pytest.mark.parametrize("input_size", [5, 60, 90, 336, 720])
+def test_segments_are_whole_parts_or_multiples_of_a_season(input_size, season, horizon):
+    segment = plan.choose_segment(input_size, horizon, season)
+    assert 1 <= segment <= max(1, horizon // 2)
+    assert season % segment == 0 or segment % season == 0 or season == 1
+    assert input_size > 60 or segment == 1
+    whole = plan.whole_segments(input_size, segment)
+    assert whole % segment == 0
+    assert input_size - segment < whole <= input_size
+    assert segment == 1 or whole // segment >= 15
 
 
 def test_the_anchor_is_the_rule_that_errs_least():

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tasks.forecast.series import TINY, forecasts, frame
+from tests.tasks.forecast.series import TINY, forecasts, frame, series_of
 from throughtime import Forecaster
+from throughtime.tasks.forecast import recipe
+from throughtime.tasks.forecast.windows import windows_at
 from throughtime.training import Callback
 
 K = 3
@@ -90,16 +92,45 @@ def test_callbacks_hear_of_every_step():
     assert len(model.history_.history) == 2
 
 
-def test_epochs_left_open_make_about_three_thousand_steps():
-    model = Forecaster(K)
-    assert model._training_config(32 * 100).epochs == 30
-    assert model._training_config(10).epochs == 100  # no more passes than these over a few windows
-    assert model._training_config(32 * 10_000).epochs == 5
+def chosen(n_windows: int, **options) -> recipe.Recipe:
+    """The recipe for so many windows of one step."""
+    series = series_of(40)
+    windows = windows_at(series, np.zeros(n_windows, dtype=np.int64), np.full(n_windows, 9), 4, K)
+    return recipe.choose(Forecaster(K, **options), windows, series)
+
+
+def test_epochs_left_open_follow_from_the_number_of_windows():
+    for many in (10, 3000, 60_000):
+        made = chosen(many)
+        config = made.config(many)
+        steps = config.epochs * -(-many // made.batch_size)
+        assert config.epochs == 100 if steps < made.steps else steps < made.steps + many // made.batch_size + 1
+    assert made.most_windows < 2**40 < chosen(10, epochs=2).most_windows
 
 
 def test_the_options_reach_the_training():
-    config = Forecaster(K, epochs=7, batch_size=5, learning_rate=0.1, patience=2, seed=8)._training_config(10)
+    config = chosen(10, epochs=7, batch_size=5, learning_rate=0.1, patience=2, seed=8).config(10)
     assert (config.epochs, config.batch_size, config.learning_rate, config.patience, config.seed) == (7, 5, 0.1, 2, 8)
+
+
+def test_training_again_on_everything_goes_on_for_as_long_as_was_best():
+    df = frame(60, 60)
+    options = {**TINY, "epochs": 6}
+    once, again = Forecaster(K, **options).fit(df), Forecaster(K, **{**options, "refit": True}).fit(df)
+    assert (once.refitted_, again.refitted_) == (False, True)
+    assert once.metrics_["validation_loss"] == again.metrics_["validation_loss"]
+    assert forecasts(once).tobytes() != forecasts(again).tobytes()
+    assert "trained again on everything" in again.summary()
+    given = Forecaster(K, **{**options, "refit": True}).fit(df, frame(20))
+    assert not given.refitted_  # nothing was held back from the training frame
+
+
+def test_an_ensemble_is_the_mean_of_nets_that_differ_by_their_seeds():
+    df = frame(60)
+    several = Forecaster(K, ensemble=3, seed=4, **TINY).fit(df)
+    alone = [Forecaster(K, seed=4 + number, **TINY).fit(df) for number in range(3)]
+    np.testing.assert_allclose(forecasts(several), np.mean([forecasts(m) for m in alone], axis=0), rtol=1e-5, atol=1e-6)
+    assert several.n_parameters_ == 3 * alone[0].n_parameters_
 
 
 def test_the_loss_is_the_one_asked_for():

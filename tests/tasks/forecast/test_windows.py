@@ -26,7 +26,7 @@ def as_lists(windows: Windows, targets: bool = True) -> list[tuple[list[float], 
     assert (history[~valid] == 0).all()
     after = windows.targets() if targets else np.zeros((len(windows), 0))
     for row, length in zip(valid, windows.lengths, strict=True):
-        assert row.tolist() == [True] * length + [False] * (windows.input_size - length)
+        assert row.tolist() == [False] * (windows.input_size - length) + [True] * length
     return [(h[v].tolist(), t.tolist()) for h, v, t in zip(history, valid, after, strict=True)]
 
 

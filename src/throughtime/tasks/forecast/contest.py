@@ -10,6 +10,7 @@ from throughtime.data.frames import SeriesSet
 from throughtime.errors import ArgumentError
 from throughtime.nn.layers import LAYERS
 from throughtime.tasks.comparison_records import Scores
+from throughtime.tasks.forecast import backtest
 from throughtime.tasks.forecast.batches import WindowSource
 from throughtime.tasks.forecast.evaluation import MODEL
 from throughtime.tasks.forecast.forecaster import Forecaster
@@ -52,13 +53,11 @@ class ForecastContest:
         forecaster = Forecaster(**self._options)
         forecaster._check_parameters()
         self._series = forecaster._read(df, "ForecastContest", forecaster.freq)
-        self.step_size = forecaster._check_rolling(1, step_size, "ForecastContest")
+        self.step_size = backtest.check_rolling(horizon, 1, step_size, "ForecastContest")
         self.n_windows = _windows(self._series, horizon, self.step_size) if n_windows is None else n_windows
-        forecaster._check_rolling(self.n_windows, step_size, "ForecastContest")
+        backtest.check_rolling(horizon, self.n_windows, step_size, "ForecastContest")
         held_out = horizon + (self.n_windows - 1) * self.step_size
-        short = np.flatnonzero(self._series.lengths <= held_out)
-        if len(short):
-            forecaster._refuse_short(self._series, int(short[0]), held_out + 1, self.n_windows, "ForecastContest")
+        backtest.refuse_short(self._series, held_out + 1, horizon, self.n_windows, "ForecastContest")
         self._seen = self._series.cut(held_out)
 
     @property
@@ -130,7 +129,8 @@ class FittedForecaster:
         n_windows, step_size = self._rolling
         windows = rolling_windows(self._series, n_windows, step_size, forecaster.input_size_, forecaster.horizon)
         chosen = np.unique(np.linspace(0, len(windows) - 1, min(len(windows), _PROBED_ROWS)).round().astype(np.int64))
-        batch = WindowSource(windows[chosen], forecaster.scaler_).batch(torch.arange(len(chosen)))
+        source = WindowSource(windows[chosen], forecaster.scaler_, forecaster._prepare(self._series))
+        batch = source.batch(torch.arange(len(chosen)))
         parameters = [p for p in forecaster.model_.parameters() if p.requires_grad]
         with torch.enable_grad(), watch(forecaster.model_) as ears:
             torch.autograd.grad(forecaster.model_(batch).sum(), parameters, allow_unused=True)

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 
 from throughtime.data.frames import SeriesSet
+from throughtime.models.modes import modes_kept
 from throughtime.tasks.forecast import plan
 from throughtime.tasks.forecast.batches import WindowSource
 from throughtime.tasks.forecast.windows import training_windows
 from throughtime.training import HealthReport, watch
-from throughtime.training.seeding import modes_kept
 
 if TYPE_CHECKING:
     from throughtime.tasks.forecast.forecaster import Forecaster
@@ -28,13 +28,14 @@ def gradient_health(forecaster: "Forecaster", series: SeriesSet) -> HealthReport
     """
     forecaster._check_fitted("gradient_health")
     plan.check_long_enough(series, forecaster.horizon, "inspect")
-    source = WindowSource(training_windows(series, forecaster.input_size_, forecaster.horizon), forecaster.scaler_)
+    windows = training_windows(series, forecaster.input_size_, forecaster.horizon)
+    source = WindowSource(windows, forecaster.scaler_, forecaster._prepare(series))
     chosen = np.unique(np.linspace(0, len(source) - 1, min(len(source), _WINDOWS)).round().astype(np.int64))
     model = forecaster.model_
     parameters = list(model.parameters())
     with torch.random.fork_rng(devices=[]), modes_kept(model), torch.enable_grad(), watch(model) as ears:
         torch.manual_seed(forecaster.seed)  # of dropout
         model.train()
-        loss = forecaster._loss(model, source.batch(torch.from_numpy(chosen)))
+        loss = model.loss(source.batch(torch.from_numpy(chosen)))
         torch.autograd.grad(loss, parameters, allow_unused=True)
     return ears.report(seed=forecaster.seed)

@@ -1,32 +1,173 @@
-"""A forecaster's parts as arrays and JSON, and back: the end of its series, and how training went."""
+"""A forecaster's parts as arrays and JSON, and back: its net, the end of its series, and how training went."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import Any
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from throughtime._extras import require
+from throughtime.data.covariates import Covariates
 from throughtime.data.frames import SeriesSet
 from throughtime.data.frequency import Frequency
 from throughtime.data.inference import check_regular
 from throughtime.data.series import FrameKind
-from throughtime.tasks.estimator import MODEL_PREFIX
+from throughtime.tasks.estimator import MODEL_PREFIX, load_module_tensors, module_tensors
 from throughtime.tasks.forecast.baselines import LinearAutoregression
+from throughtime.tasks.forecast.conformal import Calibration
+from throughtime.tasks.forecast.features import Inputs
+from throughtime.tasks.forecast.fitting import build_model
+from throughtime.tasks.forecast.network import ANCHORS, Design
+from throughtime.tasks.forecast.outputs import output_named
+from throughtime.tasks.forecast.plain import PlainNet
 from throughtime.tasks.forecast.scaling import SCALINGS, Scaler
 from throughtime.training import EpochRecord, TrainingResult
 
+if TYPE_CHECKING:
+    from throughtime.tasks.forecast.forecaster import Forecaster
+
 _VALUES, _TIMES, _OFFSETS = "series.values", "series.times", "series.offsets"
+_COVARIATES = ("past", "future", "static_numeric", "static_categories")
+_CONFORMAL = "conformal.offsets"
+_MAY_BE_MISSING = (_VALUES, "series.past")
+
+
+def to_folder(forecaster: "Forecaster") -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Tensors and JSON of a fitted forecaster."""
+    f = forecaster
+    tensors = module_tensors(f.model_) | series_tensors(f.series_)
+    tensors |= {"linear.weight": f.linear_.weight, "linear.bias": f.linear_.bias}
+    fitted = {
+        "anchor": f.anchor_,
+        "input_size": f.input_size_,
+        "season_length": f.season_length_,
+        "validation": f.validation_,
+        "n_series": f.n_series_,
+        "n_points": f.n_points_,
+        "n_windows": f.n_windows_,
+        "training": history_json(f.history_),
+    }
+    if f.design_ is not None and f.inputs_ is not None:  # folders older than these have none
+        fitted |= {
+            "design": f.design_.as_dict(),
+            "inputs": f.inputs_.to_json(),
+            "recipe": f.recipe_,
+            "refitted": f.refitted_,
+        }
+    if f.calibration_ is not None:
+        tensors[_CONFORMAL] = f.calibration_.offsets_QK
+        fitted["conformal"] = f.calibration_.as_dict()
+    return tensors, {
+        "scaling": {name: value for name, value in f.scaler_._asdict().items() if name != "floor" or value},
+        "metrics": f.metrics_,
+        **({"origin": f.origin_} if f.origin_ else {}),
+        "fitted": fitted,
+        "series": series_json(f.series_),
+    }
+
+
+def from_folder(forecaster: "Forecaster", tensors: Mapping[str, np.ndarray], extra: Mapping[str, Any]) -> None:
+    """Set a forecaster's fitted part; whatever does not fit together raises one of what `Estimator.load` expects."""
+    f, fitted = forecaster, extra["fitted"]
+    for name in ("past", "future", "static"):  # JSON has no tuples
+        if isinstance(getattr(f, name), list):
+            setattr(f, name, tuple(getattr(f, name)))
+    f.scaler_ = scaler_from(extra["scaling"])
+    f.metrics_ = {name: extra["metrics"][name] for name in ("validation_loss", "best_epoch", "epochs")}
+    f.anchor_ = choice_from(fitted, "anchor", ANCHORS)
+    f.validation_ = str(fitted["validation"])
+    f.origin_ = {str(name): str(value) for name, value in extra.get("origin", {}).items()}
+    f.input_size_, f.season_length_ = (count_from(fitted, n) for n in ("input_size", "season_length"))
+    f.n_series_, f.n_points_, f.n_windows_ = (count_from(fitted, n) for n in ("n_series", "n_points", "n_windows"))
+    f.history_ = history_from_json(fitted["training"])
+    f.linear_ = linear_from(tensors, f.horizon, f.input_size_)
+    f.series_ = series_from(tensors, extra["series"])
+    f.frequency_ = f.series_.frequency
+    f.design_ = f.inputs_ = None
+    f.recipe_, f.refitted_ = {}, False
+    f.calibration_ = None
+    if "conformal" in fitted:
+        f.calibration_ = Calibration.from_dict(fitted["conformal"], tensors[_CONFORMAL], f.horizon)
+    layers = f.num_layers or 1
+    if "design" in fitted:
+        design, inputs = design_from(fitted["design"], f), Inputs.from_json(fitted["inputs"])
+        f.design_, f.inputs_ = design, inputs
+        f.recipe_, f.refitted_ = dict(fitted["recipe"]), bool(fitted["refitted"])
+        layers = design.num_layers * f.ensemble
+        sizes = {"n_series": 0, "past": 0, "future": 0, "static": 0, "categories": ()} | inputs.sizes
+        if any(getattr(design, name) != size for name, size in sizes.items()):
+            raise ValueError(f"inputs: {sizes!r} for a net that reads others")
+    check_tensors(tensors, layers)
+    with torch.device("meta"):  # shapes alone, so that no size in a damaged folder takes memory
+        check_model(_empty(f), tensors)
+    with torch.random.fork_rng(devices=[]):
+        model = _empty(f)
+    load_module_tensors(model, tensors)
+    f.model_ = model.eval()
+
+
+def _empty(forecaster: "Forecaster") -> Any:
+    f = forecaster
+    if f.design_ is not None:
+        return build_model(f.design_, f.loss, f.ensemble, 0)
+    return PlainNet(
+        f.strategy,
+        cell=f.cell,
+        hidden_size=count_from(vars(f), "hidden_size"),
+        num_layers=count_from(vars(f), "num_layers"),
+        dropout=f.dropout or 0.0,
+        horizon=f.horizon,
+        anchor=f.anchor_,
+        season_length=f.season_length_,
+        loss=f.loss,
+    )
+
+
+def design_from(fields: Mapping[str, Any], forecaster: "Forecaster") -> Design:
+    """The design again; ValueError where it is none, or not that of this forecaster."""
+    f = forecaster
+    design = Design(**{**fields, **{name: tuple(fields[name]) for name in ("categories", "lags")}})
+    for name in ("hidden_size", "num_layers", "segment", "outputs"):
+        count_from(fields, name)
+    for lag in design.lags:
+        if type(lag) is not int or not 0 < lag <= design.input_size:
+            raise ValueError(f"design: a lag of {lag!r}")
+    for size in (design.n_series, design.past, design.future, design.static, *design.categories):
+        if type(size) is not int or size < 0:
+            raise ValueError(f"design: a size {size!r}")
+    if not isinstance(design.dropout, float) or not 0.0 <= design.dropout < 1.0:
+        raise ValueError(f"design: dropout {design.dropout!r}")
+    same = {
+        "strategy": f.strategy,
+        "cell": f.cell,
+        "horizon": f.horizon,
+        "anchor": f.anchor_,
+        "input_size": f.input_size_,
+        "season_length": f.season_length_,
+        "outputs": output_named(f.loss).size,
+    }
+    asked = {"hidden_size": f.hidden_size, "num_layers": f.num_layers, "segment": f.segment_size}
+    same |= {name: value for name, value in asked.items() if value is not None}
+    for name, value in same.items():
+        if getattr(design, name) != value:
+            raise ValueError(f"design: {name} {getattr(design, name)!r} where {value!r} belongs")
+    if design.input_size % design.segment or not isinstance(design.linear, bool) or type(design.missing) is not bool:
+        raise ValueError(f"design: {dict(fields)!r}")
+    return design
 
 
 def series_tensors(series: SeriesSet) -> dict[str, np.ndarray]:
     """Values, times (microseconds since 1970, or the whole numbers that they are) and offsets."""
-    return {
+    found = {
         _VALUES: series.flat_values,
         _TIMES: series.flat_times.astype(np.int64),
         _OFFSETS: series.offsets,
     }
+    if series.covariates is not None:
+        found |= {f"series.{name}": getattr(series.covariates, name) for name in _COVARIATES}
+    return found
 
 
 def series_json(series: SeriesSet) -> dict[str, Any]:
@@ -38,6 +179,7 @@ def series_json(series: SeriesSet) -> dict[str, Any]:
         "frequency": series.frequency.to_json(),
         "dates": series.kind.time_dtype == nw.Date,
         "text_form": series.kind.text_form,
+        **({} if series.covariates is None else {"covariates": series.covariates.to_json()}),
     }
 
 
@@ -77,17 +219,36 @@ def series_from(tensors: Mapping[str, np.ndarray], fields: Mapping[str, Any]) ->
         time_col=names[1],
         target_col=names[2],
         kind=FrameKind(backend="polars", time_dtype=time_dtype, text_form=text_form),
+        covariates=_covariates_from(tensors, fields, len(values), len(ids)),
     )
+
+
+def _covariates_from(tensors: Mapping[str, np.ndarray], fields: Mapping[str, Any], N: int, S: int) -> Covariates | None:
+    if "covariates" not in fields:
+        return None
+    names = Covariates.from_json(fields["covariates"])
+    found: dict[str, Any] = {name: tensors[f"series.{name}"] for name in _COVARIATES}
+    rows = {"past": N, "future": N, "static_numeric": S, "static_categories": S}
+    for name, array in found.items():
+        dtype = "int64" if name == "static_categories" else "float64"
+        shape = (rows[name], getattr(names, name).shape[1])
+        if array.shape != shape or array.dtype.name != dtype:
+            raise ValueError(f"series.{name}: {array.dtype.name} {array.shape} where {shape} belongs")
+    for c, labels in enumerate(names.categories):
+        codes = found["static_categories"][:, c]
+        if codes.size and not 0 <= codes.min() <= codes.max() <= len(labels):
+            raise ValueError(f"series.static_categories: a code that none of {len(labels)} labels has")
+    return replace(names, **found)
 
 
 def scaler_from(fields: Mapping[str, Any]) -> Scaler:
     """The scaler again; ValueError where its numbers cannot scale."""
     scaler = Scaler(**fields)
-    numbers = (scaler.level, scaler.scale)
+    numbers = (scaler.level, scaler.scale, scaler.floor)
     if scaler.kind not in SCALINGS[1:] or not all(isinstance(n, float) and np.isfinite(n) for n in numbers):
         raise ValueError(f"scaling: {dict(fields)!r}")
-    if scaler.scale <= 0.0:
-        raise ValueError(f"scaling: scale {scaler.scale}")
+    if scaler.scale <= 0.0 or scaler.floor < 0.0:
+        raise ValueError(f"scaling: scale {scaler.scale}, floor {scaler.floor}")
     return scaler
 
 
@@ -118,6 +279,8 @@ def linear_from(tensors: Mapping[str, np.ndarray], horizon: int, input_size: int
 def check_tensors(tensors: Mapping[str, np.ndarray], num_layers: int) -> None:
     """ValueError where a number is not finite, or where there cannot be that many layers."""
     for name, value in tensors.items():
+        if name in _MAY_BE_MISSING and value.dtype.kind == "f":
+            value = np.nan_to_num(value, nan=0.0, posinf=np.inf, neginf=-np.inf)
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise ValueError(f"{name}: a number that is not finite")
     if num_layers > len(tensors):

@@ -1,5 +1,7 @@
 """Windows over many series of unequal length, without copying them: index arithmetic on one flat array.
 
+A missing value is NaN. Windows that would show nothing, or have nothing to be compared with, are left out of training.
+
 Axes in names: N windows, L steps of history, K steps of the horizon.
 """
 
@@ -54,11 +56,12 @@ class Windows:
         return np.asarray(np.minimum(self.origins - self.series_starts, self.input_size))
 
     def history(self) -> tuple[Array, NDArray[np.bool_]]:
-        """The histories (N, L), padded with zeros on the right, and where they are valid."""
-        steps = np.arange(self.input_size)
-        valid_NL = steps < self.lengths[:, None]
-        index_NL = (self.origins - self.lengths)[:, None] + steps
-        return np.where(valid_NL, self.flat_values[np.where(valid_NL, index_NL, 0)], 0.0), valid_NL
+        """The histories (N, L), aligned at their ends, and where a value was observed; 0 elsewhere."""
+        index_NL = self.origins[:, None] + np.arange(-self.input_size, 0)
+        inside_NL = index_NL >= self.series_starts[:, None]
+        values_NL = self.flat_values[np.maximum(index_NL, self.series_starts[:, None])]
+        valid_NL = inside_NL & np.isfinite(values_NL)
+        return np.where(valid_NL, values_NL, 0.0), valid_NL
 
     def targets(self) -> Array:
         """The values to forecast (N, K)."""
@@ -85,17 +88,58 @@ def rolling_windows(series: SeriesSet, n_windows: int, step: int, input_size: in
 
 
 def training_windows(
-    series: SeriesSet, input_size: int, horizon: int, *, first: Index | None = None, last: Index | None = None
+    series: SeriesSet,
+    input_size: int,
+    horizon: int,
+    *,
+    first: Index | None = None,
+    last: Index | None = None,
+    least: int | None = None,
 ) -> Windows:
     """Every window whose horizon lies inside [first, last) of its series (default: the whole series).
 
-    A series shorter than input_size + horizon gives one window, with all the history it has.
+    A window shows a whole history, or `least` steps of it where that is given. A series that is too short for one
+    gives one window, with all the history it has.
     """
     lengths = series.lengths.astype(np.int64)
     end = (lengths if last is None else last) - horizon
     # A window shows at least one value.
-    begin = np.maximum(np.minimum(input_size, end), 1 if first is None else np.maximum(first, 1))
+    shown = input_size if least is None else min(least, input_size)
+    begin = np.maximum(np.minimum(shown, end), 1 if first is None else np.maximum(first, 1))
     counts = np.maximum(end - begin + 1, 0)
     which = np.repeat(np.arange(len(series), dtype=np.int64), counts)
     within = np.arange(len(which), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
-    return windows_at(series, which, begin[which] + within, input_size, horizon)
+    windows = windows_at(series, which, begin[which] + within, input_size, horizon)
+    gone = np.isnan(series.flat_values)
+    if not gone.any():
+        return windows
+    observed = np.concatenate(([0], np.cumsum(~gone)))
+    seen = observed[windows.origins] - observed[windows.origins - windows.lengths]
+    asked = observed[windows.origins + horizon] - observed[windows.origins]
+    return windows[np.flatnonzero((seen > 0) & (asked > 0))]
+
+
+def fill_gaps(flat_values: Array, offsets: Index, season_length: int) -> Array:
+    """What a net reads where a value is missing (it is told that it was), and what anchors stand on.
+
+    The value a season before, up to four of them; else the last value observed; else, before the first, the first.
+    """
+    gaps = np.flatnonzero(np.isnan(flat_values))
+    if not len(gaps):
+        return flat_values
+    starts = offsets[np.searchsorted(offsets, gaps, side="right") - 1]
+    filled = flat_values.copy()
+    known = np.where(np.isnan(flat_values), -1, np.arange(len(flat_values)))
+    last = np.maximum.accumulate(known)[gaps]
+    ahead = np.where(known < 0, len(known), known)
+    following = np.minimum.accumulate(ahead[::-1])[::-1][gaps]
+    source = np.where(last >= starts, last, following)
+    if season_length > 1:
+        for back in range(4, 0, -1):
+            place = gaps - back * season_length
+            usable = (place >= starts) & (known[np.maximum(place, 0)] >= 0)
+            source = np.where(usable, place, source)
+    # A series without any value has none to give.
+    ends = offsets[np.searchsorted(offsets, gaps, side="right")]
+    filled[gaps] = np.where(source < ends, flat_values[np.minimum(source, len(known) - 1)], 0.0)
+    return filled

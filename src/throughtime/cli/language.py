@@ -1,0 +1,295 @@
+"""`throughtime train language FILE... --out MODEL`, and `predict` and `evaluate` for what it wrote."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from throughtime.cli.options import AsJson, Model, Quiet, Threads, help_of, use_threads
+from throughtime.cli.train import _run_options, train
+from throughtime.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from throughtime.data import TextFiles
+    from throughtime.tasks import LanguageModel
+
+__all__ = ["evaluate_language", "predict_language"]
+
+_INTERRUPTED = 130
+_TEXT, _MODEL, _TRAINING, _RESTARTS, _WRITING = (
+    "The text", "The model", "The training", "Restarts and logs", "What is written",
+)  # fmt: skip
+
+
+def _option(words: str, default: str | bool, panel: str, metavar: str | None = None) -> Any:
+    """An option without a value of its own, whose default is said in words."""
+    return typer.Option(help=words, show_default=default, rich_help_panel=panel, metavar=metavar)
+
+
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE",
+        help="Plain text or JSON Lines (.jsonl), also compressed (.gz, .xz, .bz2); UTF-8.",
+        show_default=False,
+    ),
+]
+Lines = Annotated[
+    bool,
+    typer.Option("--lines", help="Each line is a text of its own.", rich_help_panel=_TEXT, show_default=False),
+]
+TextField = Annotated[
+    str, typer.Option(help="Field of a JSON line that holds the text.", rich_help_panel=_TEXT, metavar="NAME")
+]
+LabelField = Annotated[
+    str | None, _option("Field of a JSON line that holds the text's label.", "no labels", _TEXT, "NAME")
+]
+
+
+def language(
+    context: typer.Context,
+    files: Files,
+    out: Annotated[Path, typer.Option(metavar="MODEL", help="Folder to save the model in.", show_default=False)],
+    lines: Lines = False,
+    text_field: TextField = "text",
+    label_field: LabelField = None,
+    unit: Annotated[
+        str | None, _option("character, word (what stands between blanks) or subword.", "character", _MODEL)
+    ] = None,
+    vocabulary_size: Annotated[
+        int | None, _option("Symbols, at most.", "all that occur, or 8000 subwords", _MODEL)
+    ] = None,
+    min_count: Annotated[int | None, _option("Rarer symbols become one, the unknown.", "1", _MODEL)] = None,
+    cell: Annotated[
+        str | None,
+        _option("rnn, gru, gru-reset-before, lstm, peephole-lstm or previous-peephole-lstm.", "lstm", _MODEL),
+    ] = None,
+    hidden_size: Annotated[int | None, _option("Units in a layer.", "256", _MODEL)] = None,
+    layers: Annotated[int | None, _option("Layers on top of one another.", "2", _MODEL)] = None,
+    embedding_size: Annotated[int | None, _option("Numbers a symbol is read as.", "at most 128", _MODEL)] = None,
+    tie_weights: Annotated[
+        bool,
+        typer.Option("--tie-weights", help="Read and write by one matrix.", show_default=False, rich_help_panel=_MODEL),
+    ] = False,
+    dropout: Annotated[
+        float | None, _option("Share of numbers dropped before, between and after layers.", "0", _MODEL)
+    ] = None,
+    weight_dropout: Annotated[float | None, _option("Share of recurrent weights dropped.", "0", _MODEL)] = None,
+    bptt: Annotated[int | None, _option("Symbols through which a gradient goes back.", "128", _TRAINING)] = None,
+    batch_size: Annotated[int | None, _option("Rows of text read beside one another.", "32", _TRAINING)] = None,
+    epochs: Annotated[
+        int | None, _option("Times to go through the text.", "as many as make about 3000 steps, at most 100", _TRAINING)
+    ] = None,
+    minutes: Annotated[float | None, _option("End the training after so many.", "never early", _TRAINING)] = None,
+    learning_rate: Annotated[float | None, _option("How far one step goes, at its peak.", "0.003", _TRAINING)] = None,
+    ema: Annotated[
+        float | None, _option("Keep a moving average of the weights, of this decay.", "none", _TRAINING)
+    ] = None,
+    bfloat16: Annotated[
+        bool,
+        typer.Option(
+            "--bfloat16",
+            help="Compute in bfloat16: faster where the processor has it.",
+            show_default=False,
+            rich_help_panel=_TRAINING,
+        ),
+    ] = False,
+    patience: Annotated[
+        int | None, _option("Stop after so many epochs without a better validation loss.", "never early", _TRAINING)
+    ] = None,
+    validation: Annotated[
+        Path | None, _option("Text to validate on.", "a twentieth of the text", _TRAINING, "FILE")
+    ] = None,
+    seed: Annotated[int | None, _option("The same seed gives the same model, bit by bit.", "0", _TRAINING)] = None,
+    checkpoint: Annotated[
+        Path | None, _option("Folder for checkpoints and a log, log.jsonl.", False, _RESTARTS, "DIR")
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on from the last checkpoint, to the same model bit by bit; begin where there is none.",
+            show_default=False,
+            rich_help_panel=_RESTARTS,
+        ),
+    ] = False,
+    checkpoint_steps: Annotated[int | None, _option("Steps between checkpoints.", "by time alone", _RESTARTS)] = None,
+    checkpoint_minutes: Annotated[float | None, _option("Minutes between checkpoints.", "10", _RESTARTS)] = None,
+    threads: Threads = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a language model: it learns which symbol comes next, and writes.
+
+    Each FILE of plain text is one text, each line of a .jsonl file is one; --lines makes one of each line of plain
+    text. Files may be larger than memory. With --label-field the model learns to write texts of a label. Ctrl-C
+    ends the training early and saves the best model so far (exit status 130).
+
+    [bold]throughtime train language book.txt --out model[/bold]
+    """
+    from throughtime.data import check_model_target
+
+    check_model_target(out)
+    run = _run_options(checkpoint, resume, checkpoint_steps, checkpoint_minutes)
+    use_threads(threads)
+    if minutes is not None and not 0 < minutes < float("inf"):
+        raise ArgumentError(f"--minutes: expected a number above 0, got {minutes:g}")
+    given: dict[str, Any] = {
+        "unit": unit,
+        "vocabulary_size": vocabulary_size,
+        "min_count": min_count,
+        "cell": cell,
+        "hidden_size": hidden_size,
+        "num_layers": layers,
+        "embedding_size": embedding_size,
+        "tie_weights": tie_weights or None,
+        "dropout": dropout,
+        "weight_dropout": weight_dropout,
+        "bptt": bptt,
+        "batch_size": batch_size,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "ema": ema,
+        "bfloat16": bfloat16 or None,
+        "patience": patience,
+        "seed": seed,
+    }
+    texts = _texts(files, lines, text_field, label_field)
+    later = None if validation is None else _texts([validation], lines, text_field, label_field)
+
+    from throughtime.cli.progress import progress
+    from throughtime.tasks import LanguageModel
+
+    model = LanguageModel(**{name: value for name, value in given.items() if value is not None})
+    options: dict[str, Any] = {"max_seconds": None if minutes is None else 60 * minutes}
+    if run is not None:
+        from throughtime.training import RunFolder
+
+        options["run"] = RunFolder(**run)
+    with progress("training", quiet=quiet) as callbacks:
+        model.fit(texts, validation=later, callbacks=callbacks, **options)
+    model.origin_["command"] = shlex.join(["throughtime", *context.obj])
+    interrupted = model.history_.stopped == "interrupted"
+    if interrupted and model.history_.best_epoch is None:
+        typer.echo("throughtime: interrupted before the first epoch ended; nothing was written", err=True)
+        raise typer.Exit(_INTERRUPTED)
+    model.save(out)
+    if not quiet:
+        if model.history_.resumed_at is not None:
+            typer.echo(f"resumed     {checkpoint}, after step {model.history_.resumed_at}")
+        typer.echo(model.summary())
+        label = "" if model.labels_ is None else f" --label {shlex.quote(model.labels_[0])}"
+        typer.echo(f"\nSaved {out}. Let it write with:\n\n  throughtime predict {shlex.quote(str(out))}{label}")
+    if interrupted:
+        typer.echo(f"throughtime: interrupted; the best model so far was saved in {out}", err=True)
+        raise typer.Exit(_INTERRUPTED)
+
+
+train.command("language", help=help_of(language))(language)
+
+
+def predict_language(
+    model: Model,
+    prefix: Annotated[str | None, _option("What the text begins with.", "nothing", _WRITING)] = None,
+    label: Annotated[
+        str | None, _option("Label of the text, for a model trained with labels.", False, _WRITING)
+    ] = None,
+    n: Annotated[int, typer.Option(help="How many texts.", rich_help_panel=_WRITING)] = 1,
+    length: Annotated[int, typer.Option(help="Symbols, at most.", rich_help_panel=_WRITING)] = 500,
+    temperature: Annotated[
+        float, typer.Option(help="Below 1 more likely, above 1 odder.", rich_help_panel=_WRITING)
+    ] = 1.0,
+    top_k: Annotated[int | None, _option("Only the k likeliest symbols.", "all", _WRITING)] = None,
+    top_p: Annotated[
+        float | None, _option("Only the likeliest with this probability together.", "all", _WRITING)
+    ] = None,
+    greedy: Annotated[
+        bool,
+        typer.Option("--greedy", help="Always the likeliest.", rich_help_panel=_WRITING, show_default=False),
+    ] = False,
+    repetition_penalty: Annotated[
+        float,
+        typer.Option(help="Above 1: symbols of the text so far become less likely.", rich_help_panel=_WRITING),
+    ] = 1.0,
+    stop: Annotated[
+        list[str] | None, _option("End before this text; may be given again.", False, _WRITING, "TEXT")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same.", rich_help_panel=_WRITING)] = 0,
+    as_json: AsJson = False,
+    threads: Threads = None,
+) -> None:
+    """Write with a language model.
+
+    One text appears as it is written; several are written beside one another and then printed, a line of dashes between
+    them. --json prints a list of texts.
+
+    [bold]throughtime predict model --prefix "Once upon a time" --temperature 0.8[/bold]
+    """
+    use_threads(threads)
+    writer = _load(model)
+    options: dict[str, Any] = {
+        "prefix": prefix,
+        "label": label,
+        "length": length,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "greedy": greedy,
+        "repetition_penalty": repetition_penalty,
+        "stop": stop or None,
+        "seed": seed,
+    }
+    if n == 1 and not as_json:
+        for piece in writer.stream(**options):
+            typer.echo(piece, nl=False)
+        typer.echo()
+        return
+    texts = writer.write(n=n, **options)
+    if as_json:
+        from throughtime.cli.results import print_json
+
+        print_json([{"text": text, "prefix": prefix or "", "label": label} for text in texts])
+        return
+    typer.echo("\n--------\n".join(texts))
+
+
+def evaluate_language(
+    model: Model,
+    files: Files,
+    lines: Lines = False,
+    text_field: TextField = "text",
+    label_field: LabelField = None,
+    as_json: AsJson = False,
+    threads: Threads = None,
+) -> None:
+    """Measure a language model on text that it has not seen, beside simple counts.
+
+    Every symbol of every FILE is predicted from all that stands before it in its text. Beside the model stand how often
+    each symbol occurs (unigram) and how often it follows another (bigram), both counted in the training text.
+
+    [bold]throughtime evaluate model later.txt[/bold]
+    """
+    use_threads(threads)
+    found = _load(model).evaluate(_texts(files, lines, text_field, label_field))
+    from throughtime.cli.results import metric_rows, print_json, print_table
+
+    if as_json:
+        print_json(found.as_dict())
+        return
+    columns = list(found.metrics["model"])
+    title = f"{found.symbols} {found.unit}s in {found.texts} text{'s' * (found.texts > 1)}"
+    heads = [f"nats per {found.unit}", f"perplexity per {found.unit}", "bits per character"]
+    print_table(["model", *heads], metric_rows(found.metrics, columns), title=title)
+    typer.echo(found.sentence)
+
+
+def _texts(files: list[Path], lines: bool, text_field: str, label_field: str | None) -> "TextFiles":
+    from throughtime.data import TextFiles
+
+    return TextFiles(files, lines=lines, text_field=text_field, label_field=label_field)
+
+
+def _load(path: Path) -> "LanguageModel":
+    from throughtime.tasks import LanguageModel
+
+    return LanguageModel.load(path)

@@ -1,0 +1,80 @@
+"""Whether probabilities mean what they say.
+
+Axes in names: N predictions, M bins.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from throughtime.errors import ArgumentError
+
+__all__ = ["Reliability", "least_temperature", "reliability"]
+
+_GOLDEN = (5**0.5 - 1) / 2
+
+
+class Reliability(NamedTuple):
+    """How often predictions of like probability were right."""
+
+    probability: NDArray[np.float64]
+    """(M,) the mean probability of each bin that holds any."""
+    right: NDArray[np.float64]
+    """(M,) the share of them that was right."""
+    count: NDArray[np.int64]
+    """(M,)"""
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error: Σ count · |right − probability| / Σ count; 0 where nothing was predicted."""
+        total = int(self.count.sum())
+        return float(self.count @ np.abs(self.right - self.probability)) / total if total else 0.0
+
+
+def reliability(probability: ArrayLike, right: ArrayLike, bins: int = 10) -> Reliability:
+    """Sort predictions into bins of equal width by their probability.
+
+    **Source** [Guo2017].
+
+    Raises:
+        ArgumentError: not as many outcomes as probabilities, or a probability outside [0, 1].
+
+    >>> reliability([0.9, 0.9, 0.2], [True, False, False]).error.__round__(3)
+    0.333
+    """
+    p_N, right_N = np.asarray(probability, dtype=np.float64), np.asarray(right, dtype=np.float64)
+    if p_N.shape != right_N.shape or p_N.ndim != 1:
+        raise ArgumentError(
+            f"reliability: expected as many outcomes as probabilities, got {right_N.shape} and {p_N.shape}; "
+            "pass one of each for every prediction"
+        )
+    outside = p_N[~((p_N >= 0) & (p_N <= 1))]
+    if len(outside):
+        raise ArgumentError(f"reliability: expected probabilities in [0, 1], got {outside[0]}; pass probabilities")
+    bin_N = np.minimum((p_N * bins).astype(np.int64), bins - 1)
+    count = np.bincount(bin_N, minlength=bins)
+    there = count > 0
+    sums = [np.bincount(bin_N, weights=values, minlength=bins)[there] / count[there] for values in (p_N, right_N)]
+    return Reliability(sums[0], sums[1], count[there])
+
+
+def least_temperature(loss: Callable[[float], float], low: float = 0.25, high: float = 8.0, steps: int = 14) -> float:
+    """The temperature with the least loss, by golden-section search over its logarithm.
+
+    **Source** [Guo2017]: scores divided by one number, found on data that were not trained on.
+    """
+    a, b = np.log(low), np.log(high)
+    inner = [b - _GOLDEN * (b - a), a + _GOLDEN * (b - a)]
+    found = [loss(float(np.exp(t))) for t in inner]
+    for _ in range(steps):
+        if found[0] <= found[1]:
+            b, inner[1], found[1] = inner[1], inner[0], found[0]
+            inner[0] = b - _GOLDEN * (b - a)
+            found[0] = loss(float(np.exp(inner[0])))
+        else:
+            a, inner[0], found[0] = inner[0], inner[1], found[1]
+            inner[1] = a + _GOLDEN * (b - a)
+            found[1] = loss(float(np.exp(inner[1])))
+    return float(np.exp((a + b) / 2))

@@ -1,0 +1,235 @@
+"""What a net reads beside the values of a series: the calendar, covariates, and which series it is.
+
+Axes in names: N rows of all series, S series, K steps of the horizon, F numbers a step known for the future, P past
+numbers a step, Q static numbers, C static categories, W windows, L steps of history.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from throughtime.data.calendar import calendar_features, calendar_names
+from throughtime.data.covariates import Covariates
+from throughtime.data.frames import SeriesSet
+from throughtime.tasks.forecast.windows import Windows
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+# Microseconds of a whole turn of each calendar feature, and how many places it counts.
+_DAY = 86_400_000_000
+_CYCLES = {
+    "second of minute": (60_000_000, 60),
+    "minute of hour": (3_600_000_000, 60),
+    "hour of day": (_DAY, 24),
+    "day of week": (7 * _DAY, 7),
+    "day of month": (30 * _DAY, 31),
+    "day of year": (365 * _DAY, 366),
+    "week of year": (364 * _DAY, 53),
+    "month of year": (365 * _DAY, 12),
+}
+_LEAST_TURNS = 2  # a cycle that the data show less than twice cannot be told from a trend
+
+
+class Standard(NamedTuple):
+    """Mean and deviation of each column, so that covariates reach the net near one."""
+
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, values_NF: Array) -> "Standard":
+        """From what was observed; a constant column keeps its size."""
+        if not values_NF.size:
+            return cls((0.0,) * values_NF.shape[1], (1.0,) * values_NF.shape[1])
+        known = np.isfinite(values_NF)
+        count = np.maximum(known.sum(0), 1)
+        mean = np.where(known, values_NF, 0.0).sum(0) / count
+        deviation = np.sqrt(np.where(known, (values_NF - mean) ** 2, 0.0).sum(0) / count)
+        deviation = np.where(deviation > 1e-12 * np.abs(mean) + 1e-300, deviation, 1.0)
+        return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
+
+    def apply(self, values: Array) -> NDArray[np.float32]:
+        """Standardised, 0 (the mean) where missing."""
+        scaled = (values - np.array(self.mean)) / np.array(self.deviation)
+        return np.asarray(np.nan_to_num(scaled, nan=0.0), dtype=np.float32)
+
+
+_NONE = Standard()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Which of these a net reads, and how they are scaled; fitted on the training series.
+
+    Attributes:
+        calendar: names of calendar features, each read as the sine and cosine of its angle.
+        columns: names of the covariates and vocabularies of the categories, without rows; None where there are none.
+        ids: series with an embedding, in the order of their numbers from 1; empty: none.
+    """
+
+    calendar: tuple[str, ...] = ()
+    columns: Covariates | None = None
+    past: Standard = _NONE
+    future: Standard = _NONE
+    static: Standard = _NONE
+    ids: tuple[str | int, ...] = ()
+
+    @classmethod
+    def fit(cls, series: SeriesSet, calendar: bool, embedded: bool, input_size: int) -> "Inputs":
+        """What these series give to windows of so many steps."""
+        known = series.covariates
+        names = choose_calendar(series, input_size) if calendar else ()
+        ids: tuple[str | int, ...] = (*series.ids,) if embedded else ()
+        if known is None:
+            return cls(calendar=names, ids=ids)
+        return cls(
+            calendar=names,
+            columns=Covariates.from_json(known.to_json()),
+            past=Standard.of(known.past),
+            future=Standard.of(known.future),
+            static=Standard.of(known.static_numeric),
+            ids=ids,
+        )
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """The fields of a `Design` that follow."""
+        found: dict[str, Any] = {"n_series": len(self.ids), "future": 2 * len(self.calendar)}
+        if self.columns is not None:
+            found["past"] = len(self.columns.past_names)
+            found["future"] += len(self.columns.future_names)
+            found["static"] = len(self.columns.static_numeric_names)
+            found["categories"] = tuple(len(each) + 1 for each in self.columns.categories)
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "calendar": list(self.calendar),
+            "columns": None if self.columns is None else self.columns.to_json(),
+            **{name: getattr(self, name)._asdict() for name in ("past", "future", "static")},
+            "ids": list(self.ids),
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Inputs":
+        """The reverse; ValueError (DataError among them) where the parts do not fit together."""
+        columns = None if fields["columns"] is None else Covariates.from_json(fields["columns"])
+        calendar, ids = tuple(fields["calendar"]), tuple(fields["ids"])
+        scales = {}
+        for name, of in (("past", "past_names"), ("future", "future_names"), ("static", "static_numeric_names")):
+            scale = Standard(*(tuple(fields[name][part]) for part in Standard._fields))
+            numbers = (*scale.mean, *scale.deviation)
+            many = 0 if columns is None else len(getattr(columns, of))
+            if (
+                not all(isinstance(n, float) and np.isfinite(n) for n in numbers)
+                or min(scale.deviation, default=1) <= 0
+            ):
+                raise ValueError(f"inputs: {name} scaled by {numbers!r}")
+            if not len(scale.mean) == len(scale.deviation) == many:
+                raise ValueError(f"inputs: {len(scale.mean)} scales for {many} columns of {name}")
+            scales[name] = scale
+        if not all(name in _CYCLES for name in calendar):
+            raise ValueError(f"inputs: calendar {calendar!r}")
+        if not (all(type(i) is str for i in ids) or all(type(i) is int for i in ids)):
+            raise ValueError("inputs: ids that are neither all text nor all whole numbers")
+        return cls(calendar, columns, ids=ids, **scales)
+
+    def of(self, series: SeriesSet, horizon: int, beyond: Array | None = None) -> "Known":
+        """These for the series and `horizon` steps past the end of each.
+
+        Args:
+            beyond: (S, K, F) known-future columns of those steps; None: they will not be looked at.
+        """
+        known, S = series.covariates, len(series)
+        numbers = None
+        if self.ids:
+            place = {name: number for number, name in enumerate(self.ids, start=1)}
+            numbers = np.array([place.get(name, 0) for name in series.ids], dtype=np.int64)
+        parts: list[NDArray[Any]] = []
+        # Each series with its horizon after it.
+        rows = np.arange(len(series.flat_values)) + np.repeat(np.arange(S) * horizon, series.lengths)
+        later = (series.offsets[1:, None] + np.arange(S)[:, None] * horizon + np.arange(horizon)).astype(np.int64)
+        if self.calendar:
+            parts.append(self._calendar(series, horizon, rows, later))
+        if known is not None and known.future_names:
+            future = np.zeros((len(rows) + S * horizon, len(known.future_names)), dtype=np.float32)
+            future[rows] = self.future.apply(known.future)
+            if beyond is not None:
+                future[later] = self.future.apply(beyond)
+            parts.append(future)
+        return Known(
+            horizon=horizon,
+            series=numbers,
+            past=self.past.apply(known.past) if known is not None and known.past_names else None,
+            future=np.concatenate(parts, axis=1) if parts else None,
+            static=self.static.apply(known.static_numeric) if known and known.static_numeric_names else None,
+            categories=known.static_categories if known and known.static_category_names else None,
+        )
+
+    def _calendar(self, series: SeriesSet, horizon: int, rows: Index, later: Index) -> NDArray[np.float32]:
+        stamps = np.empty(len(rows) + later.size, dtype=series.flat_times.dtype)
+        stamps[rows] = series.flat_times
+        stamps[later] = series.future_times(horizon)
+        values, names = calendar_features(stamps, series.frequency)
+        chosen = [names.index(name) for name in self.calendar]
+        places = np.array([_CYCLES[name][1] for name in self.calendar])
+        # [-0.5, 0.5] spans the first place to the last; a whole turn is one place more.
+        angle = 2 * np.pi * (values[:, chosen] + 0.5) * (places - 1) / places
+        return np.concatenate((np.sin(angle), np.cos(angle)), axis=1).astype(np.float32)
+
+
+def choose_calendar(series: SeriesSet, input_size: int) -> tuple[str, ...]:
+    """The calendar features whose cycle the longest series shows twice or more; but for daily series, none that a
+    window shows whole: that tells by itself, and better, by its values. (Days differ by where they meet: a holiday in
+    the middle of a week is another one than on a Sunday.)
+    """
+    longest = int(np.argmax(series.lengths))
+    if series.frequency.is_integer or series.lengths[longest] < 2:
+        return ()
+    times = series.times(longest).astype("datetime64[us]").astype(np.int64)
+    span = int(times[-1] - times[0])
+    daily = series.frequency.unit in ("days", "business days")
+    shown = 0 if daily else input_size * span // (len(times) - 1)
+    cycles = {name: _CYCLES[name][0] for name in calendar_names(series.frequency)}
+    return tuple(name for name, cycle in cycles.items() if shown < cycle <= span // _LEAST_TURNS)
+
+
+@dataclass(frozen=True)
+class Known:
+    """The inputs of a set of series, and where windows find theirs.
+
+    Attributes:
+        series: (S,) numbers; past: (N, P); future: (N + S K, F), each series followed by its horizon; static: (S, Q);
+            categories: (S, C). None where a net reads none.
+    """
+
+    horizon: int
+    series: Index | None = None
+    past: NDArray[np.float32] | None = None
+    future: NDArray[np.float32] | None = None
+    static: NDArray[np.float32] | None = None
+    categories: Index | None = None
+
+    def take(self, windows: Windows) -> dict[str, NDArray[Any] | None]:
+        """The windows' own: series (W,), past (W, L, P), future (W, L + K, F), static (W, Q), categories (W, C)."""
+        which = windows.series
+        found: dict[str, NDArray[Any] | None] = {
+            "series": None if self.series is None else self.series[which],
+            "past": None,
+            "future": None,
+            "static": None if self.static is None else self.static[which],
+            "categories": None if self.categories is None else self.categories[which],
+        }
+        starts = windows.series_starts[:, None]
+        if self.past is not None:
+            index = windows.origins[:, None] + np.arange(-windows.input_size, 0)
+            found["past"] = np.where((index >= starts)[..., None], self.past[np.maximum(index, starts)], 0.0)
+        if self.future is not None:
+            index = windows.origins[:, None] + np.arange(-windows.input_size, windows.horizon)
+            found["future"] = self.future[np.maximum(index, starts) + which[:, None] * self.horizon]
+        return found

@@ -1,0 +1,297 @@
+"""From series to a trained net: choices, validation, training, and once more on everything."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from throughtime.data.frames import SeriesSet
+from throughtime.errors import DataError
+from throughtime.tasks.forecast import plan, recipe
+from throughtime.tasks.forecast.batches import Prepared, WindowSource, prepare
+from throughtime.tasks.forecast.conformal import Calibration
+from throughtime.tasks.forecast.features import Inputs
+from throughtime.tasks.forecast.intervals import calibrate_model
+from throughtime.tasks.forecast.network import Batch, Design
+from throughtime.tasks.forecast.outputs import output_named
+from throughtime.tasks.forecast.scaling import Scaler, fit_floor, fit_scaler
+from throughtime.tasks.forecast.strategies import Strategy, build
+from throughtime.tasks.forecast.windows import Windows
+from throughtime.training import Callback, RunFolder, TrainingConfig, TrainingResult, train
+
+if TYPE_CHECKING:
+    from throughtime.tasks.forecast.forecaster import Forecaster
+
+
+_SMOOTHED_RATE = 0.4  # of the learning rate, where a net starts from a good rule
+
+
+class Ensemble(nn.Module):
+    """Nets of one design that differ by their seeds. Calling it gives the mean of their point forecasts, (B, K)."""
+
+    def __init__(self, members: Sequence[Strategy]) -> None:
+        super().__init__()
+        self.nets = nn.ModuleList(members)
+
+    @property
+    def members(self) -> list[Any]:
+        """The nets."""
+        return list(self.nets)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The mean forecast."""
+        return torch.stack([net(batch) for net in self.nets]).mean(0)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The mean of the members' losses."""
+        return torch.stack([net.loss(batch) for net in self.members]).mean()
+
+
+def build_model(design: Design, loss: str, ensemble: int, seed: int) -> Strategy | Ensemble:
+    """A net, or as many as the ensemble has; each from a seed of its own."""
+    nets = []
+    with torch.random.fork_rng(devices=[]):
+        for number in range(ensemble):
+            torch.manual_seed(seed + number)
+            nets.append(build(design, output_named(loss)))
+    return nets[0] if ensemble == 1 else Ensemble(nets)
+
+
+@dataclass
+class Fitted:
+    """What came of a fit."""
+
+    model: Strategy | Ensemble
+    design: Design
+    scaler: Scaler
+    inputs: Inputs
+    split: plan.Split
+    recipe: recipe.Recipe
+    result: TrainingResult
+    refitted: bool
+    calibration: Calibration | None
+
+
+def fit_series(
+    forecaster: "Forecaster",
+    series: SeriesSet,
+    later: SeriesSet | None,
+    callbacks: Sequence[Callback],
+    run: RunFolder | None,
+    max_seconds: float | None,
+) -> Fitted:
+    """Make every choice that was left open, train, and train again on everything where that is asked for.
+
+    Where exponential smoothing is the best simple rule, a net that starts from it and one that starts from the next
+    best rule are both trained, and the one with the lower validation loss stays.
+
+    Raises:
+        DataError: the series cannot be used.
+    """
+    f, K = forecaster, forecaster.horizon
+    plan.check_long_enough(series, K, "Forecaster.fit")
+    output = output_named(f.loss)
+    output.check(series.flat_values, "Forecaster.fit")
+    m = series.frequency.season_length if f.season_length is None else f.season_length
+    clean = plan.is_clean(series, K, m)
+    input_size = f.input_size or plan.choose_input_size(series, K, m, clean)
+    segment = min(f.segment_size or plan.choose_segment(input_size, K, m), input_size)
+    input_size = plan.whole_segments(input_size, segment)
+    if later is None:
+        split = plan.split(series, input_size, K, f.seed, clean)
+    else:
+        split = plan.given_validation(series, later, input_size, K, "Forecaster.fit: validation", clean)
+    chosen = recipe.choose(f, split.training, series, segment, clean)
+    training = plan.thinned(split.training, chosen.most_windows, f.seed)
+    scaler = fit_scaler("mean" if output.counts else f.scaling, training, _floor(f, series))
+    anchors = [f.anchor]
+    if f.anchor == "auto":
+        smooth = plan.without_gaps(training, series, m)
+        anchors = plan.choose_anchors(smooth, scaler, m, smoothing=f.strategy == "direct" and plan.is_short(series))
+    if run is not None:
+        run = replace(run, about={**run.about, **{f"{f.task} {k}": v for k, v in f.get_params().items()}})
+    inputs = Inputs.fit(series, f.calendar, f.series_embedding, input_size)
+    design = Design(
+        strategy=f.strategy,
+        cell=f.cell,
+        hidden_size=chosen.hidden_size,
+        num_layers=chosen.num_layers,
+        dropout=chosen.dropout,
+        horizon=K,
+        input_size=input_size,
+        segment=segment,
+        anchor=anchors[0],
+        season_length=m,
+        outputs=output.size,
+        linear=f.linear,
+        missing=bool(np.isnan(series.flat_values).any() or (training.lengths < input_size).any()),
+        lags=plan.choose_lags(input_size, m) if f.strategy == "direct" else (),
+        **inputs.sizes,
+    )
+    best: Fitted | None = None
+    spent = 0.0
+    for number, anchor in enumerate(anchors):
+        fit = Fit(f, series, split, scaler, inputs, chosen, replace(design, anchor=anchor))
+        part = run if not number or run is None else replace(run, path=Path(run.path) / anchor)
+        found = fit.train(callbacks if not number else (), part, _left(max_seconds, spent))
+        spent += found.result.seconds
+        if best is None or _lower(found.result, best.result):
+            best, winner, its_run = found, fit, part
+        if found.result.stopped in ("interrupted", "budget"):
+            break
+    assert best is not None
+    if f.refit is not False and split.whole is not None and best.result.stopped in ("epochs", "patience"):
+        spent += winner.train_again(best, its_run, _left(max_seconds, spent))
+        if plan.is_one_moment(split.validation):
+            winner.calibrate_apart(best, its_run, _left(max_seconds, spent))
+    return best
+
+
+def _lower(found: TrainingResult, than: TrainingResult) -> bool:
+    known = found.best_loss is not None and than.best_loss is not None
+    return known and found.best_loss < than.best_loss  # type: ignore[operator]
+
+
+def _floor(forecaster: "Forecaster", series: SeriesSet) -> float:
+    """Under what no logarithm is taken; 0 for none."""
+    f = forecaster
+    if f.logarithms is False or (f.logarithms is None and f.loss in ("mse", "negative-binomial")):
+        return 0.0
+    floor = fit_floor(series.flat_values, series.offsets)
+    if f.logarithms and not floor:
+        raise DataError(
+            "Forecaster.fit: expected values above 0 and none below a thousandth of their series' mean for "
+            f"logarithms=True, got {np.nanmin(series.flat_values):g}; leave logarithms out"
+        )
+    return floor
+
+
+@dataclass
+class Fit:
+    """One way to fit: every choice made."""
+
+    forecaster: "Forecaster"
+    series: SeriesSet
+    split: plan.Split
+    scaler: Scaler
+    inputs: Inputs
+    recipe: recipe.Recipe
+    design: Design
+
+    def prepare(self, series: SeriesSet) -> Prepared:
+        """What windows over these series have in common."""
+        d = self.design
+        return prepare(series, d.season_length, self.inputs, d.horizon, anchor=d.anchor, scaler=self.scaler)
+
+    def windows(self, windows: Windows) -> Windows:
+        """Those of the windows to learn from."""
+        if self.design.anchor == "smoothed":
+            # What smoothing makes of a short past is not what it will be like when it is used.
+            whole = np.flatnonzero(windows.lengths >= self.design.input_size)
+            windows = windows[whole] if len(whole) else windows
+        return plan.thinned(windows, self.recipe.most_windows, self.forecaster.seed)
+
+    def config(self, n_windows: int) -> TrainingConfig:
+        """The training on so many windows."""
+        config = self.recipe.config(n_windows)
+        if self.design.anchor == "smoothed" and self.forecaster.learning_rate is None:
+            config = replace(config, learning_rate=config.learning_rate * _SMOOTHED_RATE)
+        return config
+
+    def train(self, callbacks: Sequence[Callback], run: RunFolder | None, max_seconds: float | None) -> Fitted:
+        """Train on the training windows; the best epoch by validation stays."""
+        f, split = self.forecaster, self.split
+        model = build_model(self.design, f.loss, f.ensemble, f.seed)
+        prepared = self.prepare(self.series)
+        training = self.windows(split.training)
+        config = self.config(len(training))
+        source = WindowSource(training, self.scaler, prepared)
+        validation = plan.thinned(split.validation, recipe.MOST_VALIDATION, f.seed)
+        held_out = None
+        if len(validation):
+            beside = prepared if split.later is None else self.prepare(split.later)
+            held_out = WindowSource(validation, self.scaler, beside)
+        first: TrainingResult | None = None
+        spent = 0.0
+        for number, net in enumerate(model.members):
+            own = replace(config, seed=config.seed + number, max_seconds=_left(max_seconds, spent))
+            found = train(net, loss_of, source, held_out, own, callbacks if not number else (), run=_part(run, number))
+            spent += found.seconds
+            if found.best_epoch is None and found.stopped == "non-finite":
+                raise DataError(
+                    f"Forecaster.fit: expected a finite loss, got none in the first epoch ({found.message})"
+                )
+            first = first or found
+            if found.stopped in ("interrupted", "budget"):
+                break
+        assert first is not None
+        calibration = None
+        if held_out is not None:  # by the nets that have not seen these windows
+            season = self.design.season_length
+            calibration = calibrate_model(model, split.validation, self.scaler, beside, season, f.seed)
+        return Fitted(model, self.design, self.scaler, self.inputs, split, self.recipe, first, False, calibration)
+
+    def train_again(self, fitted: Fitted, run: RunFolder | None, max_seconds: float | None) -> float:
+        """Put nets in place that were trained on everything, for as long as was best; the seconds it took."""
+        assert self.split.whole is not None
+        model, spent = self.trained_for_as_long(fitted, self.split.whole, run, "again", max_seconds)
+        if model is not None:
+            fitted.model, fitted.refitted = model, True
+        return spent
+
+    def calibrate_apart(self, fitted: Fitted, run: RunFolder | None, max_seconds: float | None) -> None:
+        """Calibrate by nets that never saw some of the series, at every moment of these.
+
+        What was held out of each series may be a single moment; a year that was easy for all says nothing of the next.
+        """
+        whole, seed = self.split.whole, self.forecaster.seed
+        assert whole is not None
+        apart = plan.series_apart(whole, self.design.input_size, seed)
+        if apart is None:
+            return
+        model, _ = self.trained_for_as_long(fitted, apart.training, run, "apart", max_seconds)
+        if model is not None:
+            prepared, season = self.prepare(self.series), self.design.season_length
+            fitted.calibration = calibrate_model(model, apart.validation, self.scaler, prepared, season, seed)
+
+    def trained_for_as_long(
+        self, fitted: Fitted, windows: Windows, run: RunFolder | None, kind: str, max_seconds: float | None
+    ) -> tuple[Strategy | Ensemble | None, float]:
+        """Nets trained on these windows for as many steps as were best, None where time ran out; and the seconds."""
+        f, best_epoch = self.forecaster, fitted.result.best_epoch
+        if not best_epoch:
+            return None, 0.0
+        chosen, before = self.windows(windows), self.windows(self.split.training)
+        source = WindowSource(chosen, self.scaler, self.prepare(self.series))
+        steps = best_epoch * -(-len(before) // self.recipe.batch_size)
+        epochs = max(1, round(steps / -(-len(chosen) // self.recipe.batch_size)))
+        config = replace(self.config(len(before)), epochs=epochs, patience=None)
+        model = build_model(self.design, f.loss, f.ensemble, f.seed)
+        spent = 0.0
+        for number, net in enumerate(model.members):
+            own = replace(config, seed=config.seed + number, max_seconds=_left(max_seconds, spent))
+            found = train(net, loss_of, source, None, own, run=_part(run, number, kind))
+            spent += found.seconds
+            if found.stopped != "epochs":
+                return None, spent
+        return model, spent
+
+
+def loss_of(model: Any, batch: Batch) -> Tensor:
+    """What `train` minimises."""
+    return model.loss(batch)  # type: ignore[no-any-return]
+
+
+def _left(max_seconds: float | None, spent: float) -> float | None:
+    return None if max_seconds is None else max(max_seconds - spent, 1e-3)
+
+
+def _part(run: RunFolder | None, number: int, kind: str = "member") -> RunFolder | None:
+    """The folder of a further training, inside that of the first."""
+    if run is None or (number == 0 and kind == "member"):
+        return run
+    return replace(run, path=Path(run.path) / f"{kind}-{number + 1}")

@@ -1,0 +1,99 @@
+"""The checks of a forecaster's constructor arguments, made when it is fitted."""
+
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from throughtime.errors import ArgumentError, ArgumentTypeError
+from throughtime.nn.layers import LAYERS
+from throughtime.tasks.forecast.network import ANCHORS
+from throughtime.tasks.forecast.outputs import OUTPUTS
+from throughtime.tasks.forecast.scaling import SCALINGS
+from throughtime.tasks.forecast.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    from throughtime.tasks.forecast.forecaster import Forecaster
+
+_OWN_COLUMNS = ("cutoff", "forecast", "naive", "seasonal_naive", "linear", "theta", "ets")
+_COUNTS = (
+    ("horizon", False),
+    ("hidden_size", True),
+    ("num_layers", True),
+    ("batch_size", True),
+    ("epochs", True),
+    ("input_size", True),
+    ("segment_size", True),
+    ("season_length", True),
+    ("ensemble", False),
+)
+_FLAGS = (("linear", False), ("calendar", False), ("logarithms", True), ("series_embedding", False), ("refit", True))
+
+
+def check_parameters(forecaster: "Forecaster") -> None:
+    """Refuse what no forecaster can be built from.
+
+    Raises:
+        ArgumentError: a value out of its range, or options that contradict each other.
+        ArgumentTypeError: a value of a wrong type.
+    """
+    for name, among in (
+        ("strategy", tuple(STRATEGIES)),
+        ("cell", tuple(LAYERS)),
+        ("scaling", SCALINGS),
+        ("anchor", ANCHORS),
+        ("loss", OUTPUTS),
+    ):
+        if getattr(forecaster, name) not in among:
+            raise ArgumentError(
+                f"Forecaster: expected {name} to be one of {', '.join(among)}, got {getattr(forecaster, name)!r}; "
+                "pass one of these"
+            )
+    for name, optional in _COUNTS:
+        check_count("Forecaster", name, getattr(forecaster, name), optional=optional)
+    for name, optional in _FLAGS:
+        value = getattr(forecaster, name)
+        if not isinstance(value, bool) and not (optional and value is None):
+            raise ArgumentTypeError(
+                f"Forecaster: expected {name} to be True or False{' or None' * optional}, got {value!r}; pass one"
+            )
+    for name in ("id_col", "time_col", "target_col"):
+        if getattr(forecaster, name) in _OWN_COLUMNS or str(getattr(forecaster, name)).startswith("forecast-"):
+            raise ArgumentError(
+                f"Forecaster: expected {name} to differ from {', '.join(_OWN_COLUMNS)}, the columns of forecasts, "
+                f"got {getattr(forecaster, name)!r}; rename the column"
+            )
+    if forecaster.anchor == "smoothed" and forecaster.strategy != "direct":
+        raise ArgumentError(
+            "Forecaster: expected anchor 'smoothed' with strategy 'direct', which starts from one origin alone, got "
+            f"{forecaster.strategy!r}; pass another anchor or strategy='direct'"
+        )
+    _check_dropout(forecaster.dropout)
+    seed: Any = forecaster.seed
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+        raise ArgumentError(f"Forecaster: expected seed to be a whole number from 0, got {seed!r}; pass one")
+    segment, history = forecaster.segment_size, forecaster.input_size
+    if segment is not None and history is not None and history % segment:
+        raise ArgumentError(
+            f"Forecaster: expected input_size to be a multiple of segment_size {segment}, got {history}; "
+            f"pass input_size={max(history - history % segment, segment)}"
+        )
+
+
+def _check_dropout(dropout: Any) -> None:
+    if dropout is None:
+        return
+    if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0.0 <= float(dropout) < 1.0:
+        raise ArgumentError(
+            f"Forecaster: expected dropout to be a number in [0, 1), got {dropout!r}; pass one, 0 for none"
+        )
+
+
+def check_count(who: str, name: str, value: Any, *, optional: bool = False) -> None:
+    """Refuse anything but a positive whole number (or None where `optional`)."""
+    if value is None and optional:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise ArgumentTypeError(f"{who}: expected {name} to be a whole number, got {value!r}; pass an int")
+    if value <= 0:
+        raise ArgumentError(f"{who}: expected {name} > 0, got {value}; pass a positive number")

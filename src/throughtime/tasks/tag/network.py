@@ -1,0 +1,146 @@
+"""The net of a tagger: tokens in, a score of every tag for each out.
+
+Axes in names: T tokens of a sentence, B sentences, E features of a token, K tags, F distinct forms, C characters.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from throughtime.models import ManyToOne
+from throughtime.nn import LSTM
+from throughtime.nn.layers import LAYERS
+from throughtime.tasks.tag.batches import TagBatch
+from throughtime.tasks.tag.units import CASINGS
+
+CHARACTERS = ("lstm", "cnn", "none")
+_CASING_SIZE = 8
+_LETTER_SIZE = 25
+_KERNEL = 3
+
+
+@dataclass(frozen=True)
+class TagDesign:
+    """The sizes of a `TagNet`.
+
+    Attributes:
+        words, letters, pairs: sizes of the vocabularies; `pairs` 0 where there are none.
+        tags: K.
+        cell: of `throughtime.nn.layers.LAYERS`.
+        hidden_size: units of a layer and direction.
+        word_size: features of a word.
+        character_size: features from a token's characters.
+        characters: one of `CHARACTERS`.
+    """
+
+    words: int
+    letters: int
+    pairs: int
+    tags: int
+    cell: str = "lstm"
+    hidden_size: int = 128
+    num_layers: int = 1
+    bidirectional: bool = True
+    dropout: float = 0.5
+    word_size: int = 100
+    character_size: int = 50
+    characters: str = "lstm"
+
+
+class LockedDropout(nn.Module):
+    """Dropout with one mask a sequence: x (T, B, E) loses the same features at every step.
+
+    **Source** [Gal2016].
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x, or in training a masked one, scaled so that the mean stays."""
+        if not self.training or self.p == 0:
+            return x
+        return x * nn.functional.dropout(torch.ones_like(x[:1]), self.p)
+
+
+class LetterConvolution(nn.Module):
+    """The largest answer of each filter over the characters of a form: (C, F, letters) to (F, filters)."""
+
+    def __init__(self, size: int, filters: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv1d(size, filters, _KERNEL, padding=_KERNEL - 1)
+
+    def forward(self, x: Tensor, *, lengths: Tensor) -> Tensor:
+        """Past a length stand zeros, as before the first character."""
+        steps = torch.arange(len(x), device=x.device).unsqueeze(1)
+        x = x.masked_fill((steps >= lengths).unsqueeze(2), 0.0)
+        return self.convolution(x.permute(1, 2, 0)).amax(2)
+
+
+class TagNet(nn.Module):
+    """Tokens, one way or both ways through recurrent layers, to emissions (T, B, K).
+
+    (1) e_t = [word; characters; casing; pair] of token t
+    (2) h   = the recurrent layers over e, with dropout before and after
+    (3) x_t = W h_t + b
+
+    **Source** [Lample2016] for the two-way LSTM over characters and the replacing of rare words; [Ma2016] for the
+    convolution.
+    """
+
+    def __init__(self, design: TagDesign) -> None:
+        super().__init__()
+        self.design = d = design
+        self.words = nn.Embedding(d.words, d.word_size, padding_idx=0)
+        nn.init.uniform_(self.words.weight, -((3 / d.word_size) ** 0.5), (3 / d.word_size) ** 0.5)
+        size = d.word_size + _CASING_SIZE
+        self.casings = nn.Embedding(len(CASINGS), _CASING_SIZE)
+        self.pairs = nn.Embedding(d.pairs, d.word_size, padding_idx=0) if d.pairs else None
+        if self.pairs is not None:
+            nn.init.uniform_(self.pairs.weight, -((3 / d.word_size) ** 0.5), (3 / d.word_size) ** 0.5)
+            size += d.word_size
+        self.letters: nn.Embedding | None = None
+        self.spelling: Any = None
+        if d.characters != "none":
+            self.letters = nn.Embedding(d.letters, _LETTER_SIZE, padding_idx=0)
+            size += d.character_size
+            if d.characters == "cnn":
+                self.spelling = LetterConvolution(_LETTER_SIZE, d.character_size)
+            else:
+                self.spelling = ManyToOne(LSTM(_LETTER_SIZE, d.character_size // 2, bidirectional=True), nn.Identity())
+        self.dropout = LockedDropout(d.dropout)
+        between = d.dropout if d.num_layers > 1 else 0.0
+        self.recurrent = LAYERS[d.cell](
+            size, d.hidden_size, d.num_layers, dropout=between, bidirectional=d.bidirectional
+        )
+        self.head = nn.Linear(d.hidden_size * (1 + d.bidirectional), d.tags)
+        self.register_buffer("rare", torch.zeros(d.words, dtype=torch.bool), persistent=False)
+
+    rare: Tensor
+
+    def learn_unknown(self, rare: Tensor) -> None:
+        """In training, words where `rare` (words,) is True become UNKNOWN half of the time."""
+        self.rare = rare
+
+    def forms(self, batch: TagBatch) -> Tensor:
+        """What is known of each distinct form by its letters and casing: (F, ...)."""
+        parts = [self.casings(batch.casings)]
+        if self.letters is not None:
+            parts.append(self.spelling(self.letters(batch.letters), lengths=batch.letter_lengths))
+        return torch.cat(parts, -1)
+
+    def forward(self, batch: TagBatch) -> Tensor:
+        """Emissions (T, B, K)."""
+        words_TB = batch.words
+        if self.training and bool(self.rare.any()):
+            hidden = self.rare[words_TB] & (torch.rand(words_TB.shape, device=words_TB.device) < 0.5)
+            words_TB = words_TB.masked_fill(hidden, 1)
+        parts = [self.words(words_TB), self.forms(batch)[batch.forms]]
+        if self.pairs is not None:
+            parts.append(self.pairs(batch.pairs))
+        x_TBE = self.dropout(torch.cat(parts, -1))
+        h_TBH, _ = self.recurrent(x_TBE, lengths=batch.lengths)
+        return self.head(self.dropout(h_TBH))

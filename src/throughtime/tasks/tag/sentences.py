@@ -1,0 +1,121 @@
+"""Tagged sentences as they are given, checked."""
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from throughtime.data.conll import TaggedSentence, read_conll
+from throughtime.errors import ArgumentError, ArgumentTypeError, DataError
+from throughtime.tasks.tag.schemes import SCHEMES, detect, misfits
+
+_logger = logging.getLogger("throughtime.tasks")
+_HELD_OUT = 0.1
+
+
+class Given(NamedTuple):
+    """Sentences, and how their tags are written."""
+
+    sentences: list[TaggedSentence]
+    scheme: str
+    repaired: int
+    """Tags that the scheme does not allow, read by conlleval's rule."""
+
+
+def read_sentences(given: Any, who: str, scheme: str = "auto") -> Given:
+    """Pairs (tokens, tags) or a file in columns.
+
+    Args:
+        scheme: one of `SCHEMES`, in which an impossible tag is refused; "auto" finds it and reads such a tag by
+            conlleval's rule, which is said once through `logging`.
+
+    Raises:
+        ArgumentTypeError: not pairs of lists of text.
+        ArgumentError: an unknown scheme.
+        DataError: no sentence, another number of tags than tokens, a tag that is none, or impossible in the scheme.
+    """
+    if scheme not in ("auto", *SCHEMES):
+        raise ArgumentError(f"{who}: expected scheme to be auto, {', '.join(SCHEMES)}, got {scheme!r}; pass one")
+    path = Path(given) if isinstance(given, str | os.PathLike) else None
+    sentences = list(read_conll(path) if path is not None else _pairs(given, who))
+    if not sentences:
+        raise DataError(f"{who}: expected tagged sentences, got none; give at least two")
+    try:
+        found = detect([sentence.tags for sentence in sentences]) if scheme == "auto" else scheme
+        repaired, first = 0, ""
+        for number, sentence in enumerate(sentences):
+            for misfit in misfits(sentence.tags, found):
+                repaired += 1
+                place = f"sentence {number} (counted from 0), token {misfit.position}"
+                if path is not None:
+                    place = f"{path}: line {sentence.line + misfit.position}"
+                first = first or f"{place}: {misfit.tag} read as {misfit.read_as}"
+    except ArgumentError as error:
+        raise DataError(f"{who}: {_where(sentences, path)}: {error}") from error
+    if repaired and scheme != "auto":
+        raise DataError(
+            f"{who}: expected tags that are possible in {scheme}, got {repaired} that are not (first, {first}); "
+            "correct them, or leave the scheme out to have them read so"
+        )
+    if repaired:
+        _logger.warning(
+            "%s: %d of the tags are not what %s allows and were read otherwise (%s)", who, repaired, found, first
+        )
+    return Given(sentences, found, repaired)
+
+
+def held_out(sentences: Sequence[TaggedSentence], seed: int) -> tuple[list[TaggedSentence], list[TaggedSentence]]:
+    """Training and validation sentences: a tenth of them, drawn by the seed, is held out.
+
+    Raises:
+        DataError: fewer than two sentences.
+    """
+    if len(sentences) < 2:
+        raise DataError("Tagger.fit: expected at least 2 sentences, one to learn from and one to validate on, got 1")
+    count = max(1, round(_HELD_OUT * len(sentences)))
+    held = np.zeros(len(sentences), dtype=bool)
+    held[np.random.Generator(np.random.PCG64(seed)).permutation(len(sentences))[:count]] = True
+    return (
+        [sentence for sentence, out in zip(sentences, held, strict=True) if not out],
+        [sentence for sentence, out in zip(sentences, held, strict=True) if out],
+    )
+
+
+def _pairs(given: Iterable[Any], who: str) -> Iterable[TaggedSentence]:
+    try:
+        rows = list(given)
+    except TypeError as error:
+        raise ArgumentTypeError(f"{who}: expected pairs (tokens, tags) or a path, got {given!r}") from error
+    for number, row in enumerate(rows):
+        place = f"{who}: sentence {number} (counted from 0)"
+        if isinstance(row, str) or not isinstance(row, Sequence) or len(row) not in (2, 3):
+            raise ArgumentTypeError(f"{place}: expected a pair (tokens, tags), got {row!r}; pass two lists")
+        tokens, tags = row[0], row[1]
+        for name, value in (("tokens", tokens), ("tags", tags)):
+            if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+                raise ArgumentTypeError(
+                    f"{place}: expected {name} as a list of text, got {value!r}; pass a list of str"
+                )
+        if len(tokens) != len(tags):
+            raise DataError(
+                f"{place}: expected a tag for each of {len(tokens)} tokens, got {len(tags)}; add or drop one"
+            )
+        if "" in tokens:
+            raise DataError(f"{place}: expected tokens that are not empty, got '' as number {list(tokens).index('')}")
+        if len(tokens):
+            yield TaggedSentence(list(tokens), list(tags))
+
+
+def _where(sentences: Sequence[TaggedSentence], path: Path | None) -> str:
+    """The first sentence with something that is no tag."""
+    for number, sentence in enumerate(sentences):
+        try:
+            detect([sentence.tags])
+        except ArgumentError:
+            return (
+                f"sentence {number} (counted from 0)" if path is None else f"{path}: sentence at line {sentence.line}"
+            )
+    return "tags"
