@@ -58,8 +58,8 @@ def test_set_params_takes_what_get_params_gives():
 
 
 def test_repr_shows_what_is_not_the_default_and_evaluates_to_its_equal():
-    model = Forecaster(3, strategy="direct", learning_rate=0.1)
-    assert repr(model) == "Forecaster(horizon=3, strategy='direct', learning_rate=0.1)"
+    model = Forecaster(3, strategy="sequence", learning_rate=0.1)
+    assert repr(model) == "Forecaster(horizon=3, strategy='sequence', learning_rate=0.1)"
     assert eval(repr(model)).get_params() == model.get_params()
 
 
@@ -69,7 +69,7 @@ def test_fitted_attributes_end_in_an_underscore():
     assert model.fit(frame(30)) is model
     assert all(name.endswith("_") for name in set(vars(model)) - before)
     assert {name: value for name, value in model.get_params().items() if value is None}.keys() == {
-        "input_size", "patience", "freq", "season_length",
+        "dropout", "input_size", "segment_size", "logarithms", "learning_rate", "patience", "freq", "season_length",
     }, "fit wrote into a parameter"  # fmt: skip
 
 

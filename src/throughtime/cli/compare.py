@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from throughtime.cli.forecaster_options import COLUMNS, makes_forecaster
-from throughtime.cli.options import AsJson, Data, Plot, Quiet, Threads, help_of, read_data, use_threads
+from throughtime.cli.options import CELLS, AsJson, Data, Plot, Quiet, Threads, help_of, read_data, use_threads
 from throughtime.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def forecast(
     cells: Annotated[
         str,
         typer.Option(
-            help="Two or more of rnn, gru, gru-reset-before, lstm, peephole-lstm, previous-peephole-lstm.",
+            help=f"Two or more of {CELLS}.",
         ),
     ] = "rnn,gru,lstm,peephole-lstm",
     budget: Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from throughtime.cli.options import Freq, IdColumn, SeasonLength, TargetColumn, TimeColumn
+from throughtime.cli.options import CELLS, Freq, IdColumn, SeasonLength, TargetColumn, TimeColumn
 from throughtime.errors import ArgumentError
 
 __all__ = ["COLUMNS", "OPTIONS", "Cell", "makes_forecaster", "names_of"]
@@ -62,7 +62,7 @@ Strategy = Annotated[
 Cell = Annotated[
     str | None,
     typer.Option(
-        help="rnn, gru, gru-reset-before, lstm, peephole-lstm or previous-peephole-lstm.",
+        help=f"{CELLS}.",
         show_default="gru",
         rich_help_panel=_MODEL,
     ),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from throughtime.cli.options import AsJson, Model, Quiet, Threads, help_of, use_threads
+from throughtime.cli.options import CELLS, AsJson, Model, Quiet, Threads, help_of, use_threads
 from throughtime.cli.train import _run_options, train
 from throughtime.errors import ArgumentError
 
@@ -63,7 +63,7 @@ def language(
     min_count: Annotated[int | None, _option("Rarer symbols become one, the unknown.", "1", _MODEL)] = None,
     cell: Annotated[
         str | None,
-        _option("rnn, gru, gru-reset-before, lstm, peephole-lstm or previous-peephole-lstm.", "lstm", _MODEL),
+        _option(f"{CELLS}.", "lstm", _MODEL),
     ] = None,
     hidden_size: Annotated[int | None, _option("Units in a layer.", "256", _MODEL)] = None,
     layers: Annotated[int | None, _option("Layers on top of one another.", "2", _MODEL)] = None,

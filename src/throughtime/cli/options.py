@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from throughtime.data import SeriesSet
 
 __all__ = [
+    "CELLS",
     "AsJson",
     "Data",
     "Fill",
@@ -33,6 +34,12 @@ __all__ = [
     "read_for",
     "use_threads",
 ]
+
+# Written out, since `throughtime.nn` would load torch for a help text; a test compares.
+CELLS = (
+    "rnn, gru, gru-reset-before, lstm, peephole-lstm, previous-peephole-lstm, layer-norm-rnn, layer-norm-gru, "
+    "layer-norm-lstm"
+)
 
 _COLUMNS = "What the columns of the file are"
 _FORECAST = "The forecast"

@@ -280,5 +280,8 @@ LAYERS: dict[str, Any] = {
     "lstm": LSTM,
     "peephole-lstm": PeepholeLSTM,
     "previous-peephole-lstm": PreviousPeepholeLSTM,
+    "layer-norm-rnn": LayerNormRNN,
+    "layer-norm-gru": LayerNormGRU,
+    "layer-norm-lstm": LayerNormLSTM,
 }
 """The layers by the names that estimators and the command line take."""

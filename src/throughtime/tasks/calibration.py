@@ -23,14 +23,14 @@ class Reliability(NamedTuple):
     """(M,) the mean probability of each bin that holds any."""
     right: NDArray[np.float64]
     """(M,) the share of them that was right."""
-    count: NDArray[np.int64]
+    predictions: NDArray[np.int64]
     """(M,)"""
 
     @property
     def error(self) -> float:
-        """The expected calibration error: Σ count · |right − probability| / Σ count; 0 where nothing was predicted."""
-        total = int(self.count.sum())
-        return float(self.count @ np.abs(self.right - self.probability)) / total if total else 0.0
+        """The expected calibration error: Σ predictions · |right − probability| / Σ predictions; 0 where nothing was predicted."""
+        total = int(self.predictions.sum())
+        return float(self.predictions @ np.abs(self.right - self.probability)) / total if total else 0.0
 
 
 def reliability(probability: ArrayLike, right: ArrayLike, bins: int = 10) -> Reliability:

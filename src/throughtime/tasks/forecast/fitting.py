@@ -287,7 +287,9 @@ def loss_of(model: Any, batch: Batch) -> Tensor:
 
 
 def _left(max_seconds: float | None, spent: float) -> float | None:
-    return None if max_seconds is None else max(max_seconds - spent, 1e-3)
+    if max_seconds is None or not spent:
+        return max_seconds
+    return max(max_seconds - spent, 1e-3)
 
 
 def _part(run: RunFolder | None, number: int, kind: str = "member") -> RunFolder | None:

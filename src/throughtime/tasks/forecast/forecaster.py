@@ -38,7 +38,7 @@ class Forecaster(Estimator):
         horizon: steps ahead.
         strategy: "recursive" (one segment, fed back), "direct" (all at once from the last state), "sequence" (all at
             once after every segment).
-        cell: "rnn", "gru", "gru-reset-before", "lstm", "peephole-lstm" or "previous-peephole-lstm".
+        cell: a key of `throughtime.nn.layers.LAYERS`: "rnn", "gru", "lstm", "peephole-lstm", ...
         hidden_size: units a layer.
         num_layers: layers on top of one another; from the second on, each adds to what it reads.
         dropout: before the head and between layers, while training.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MOST_VALIDATION = 4096  # windows: their mean loss is known to a hundredth of its size
 _STEPS = 1000
-_CLEAN_STEPS = 10_000
+_CLEAN_STEPS = 12_000
 _MOST_EPOCHS = 100
 _LEAST_EPOCHS = 5
 _MANY, _LARGE = 5_000, 60_000  # windows

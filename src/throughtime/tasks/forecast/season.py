@@ -45,8 +45,8 @@ def season_pattern(values_ST: Array, m: int, *, multiplicative: bool, decay: flo
     trend = np.full_like(values_ST, np.nan)
     middle = np.zeros((S, T - 2 * half))
     for lag in range(2 * half + 1):
-        weight = 0.5 if m % 2 == 0 and lag in (0, 2 * half) else 1.0
-        middle += weight / m * values_ST[:, lag : T - 2 * half + lag]
+        share = 0.5 if m % 2 == 0 and lag in (0, 2 * half) else 1.0
+        middle += share / m * values_ST[:, lag : T - 2 * half + lag]
     trend[:, half : T - half] = middle
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = values_ST / trend if multiplicative else values_ST - trend

@@ -47,7 +47,7 @@ class LanguageModel(Estimator):
         unit: "character", "word" (what stands between blanks), or "subword" (needs ``throughtime[text]``).
         vocabulary_size: symbols, at most; None: every one that occurs, or 8,000 subwords.
         min_count: characters and words that occur more rarely are all one symbol, the unknown.
-        cell: "rnn", "gru", "gru-reset-before", "lstm", "peephole-lstm" or "previous-peephole-lstm".
+        cell: a key of `throughtime.nn.layers.LAYERS`: "rnn", "gru", "lstm", "peephole-lstm", ...
         hidden_size: units a layer.
         num_layers: layers on top of one another.
         embedding_size: numbers a symbol; None: `hidden_size` with tied weights, else at most 128.

@@ -57,7 +57,7 @@ class TagSource:
         lengths = self.lengths[indices]
         flat = np.concatenate([sentence.forms for sentence in chosen])
         distinct, within = np.unique(flat, return_inverse=True)
-        within_rows = torch.from_numpy(within).split(lengths.tolist())
+        within_rows = torch.split(torch.from_numpy(within), lengths.tolist())
         of_batch = torch.from_numpy(distinct)
         return TagBatch(
             words=_padded([sentence.words for sentence in chosen]),

@@ -77,7 +77,8 @@ class LetterConvolution(nn.Module):
         """Past a length stand zeros, as before the first character."""
         steps = torch.arange(len(x), device=x.device).unsqueeze(1)
         x = x.masked_fill((steps >= lengths).unsqueeze(2), 0.0)
-        return self.convolution(x.permute(1, 2, 0)).amax(2)
+        found_FXC: Tensor = self.convolution(x.permute(1, 2, 0))
+        return found_FXC.amax(2)
 
 
 class TagNet(nn.Module):
@@ -143,4 +144,5 @@ class TagNet(nn.Module):
             parts.append(self.pairs(batch.pairs))
         x_TBE = self.dropout(torch.cat(parts, -1))
         h_TBH, _ = self.recurrent(x_TBE, lengths=batch.lengths)
-        return self.head(self.dropout(h_TBH))
+        emissions_TBK: Tensor = self.head(self.dropout(h_TBH))
+        return emissions_TBK

@@ -83,7 +83,7 @@ def tags_of(pieces: Iterable[Span], length: int, scheme: str) -> list[str]:
     Raises:
         ArgumentError: pieces that overlap, are empty or reach beyond the tokens; an unknown scheme.
     """
-    first, inside, last, single = _letters(scheme)
+    first, inside, last, single = tuple(_letters(scheme))
     tags = [OUTSIDE] * length
     before = Span(0, 0, "")
     for piece in sorted(pieces):

@@ -13,10 +13,11 @@ import torch
 from throughtime.data.conll import TaggedSentence
 from throughtime.data.tokens import Tokenizer
 from throughtime.errors import ArgumentError, ArgumentTypeError, DataError
+from throughtime.models.losses import SequenceLoss
 from throughtime.nn.layers import LAYERS
 from throughtime.tasks.calibration import least_temperature
 from throughtime.tasks.estimator import Estimator, load_module_tensors, module_tensors
-from throughtime.tasks.tag.batches import TagSource
+from throughtime.tasks.tag.batches import TagBatch, TagSource
 from throughtime.tasks.tag.decoding import Found, TagModel
 from throughtime.tasks.tag.entities import Entity, entities, joined
 from throughtime.tasks.tag.network import CHARACTERS, TagDesign
@@ -146,7 +147,7 @@ class Tagger(Estimator):
         self.scheme_, self.labels_ = given.scheme, labels
         self.units_ = TagUnits.build([sentence.tokens for sentence in training])
         self.rule_ = self._rule()
-        self._tokenizer = None
+        self._tokenizer: Tokenizer | None = None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             model = self._build(self._design())
@@ -154,9 +155,7 @@ class Tagger(Estimator):
         source, held_source = self._source(training), self._source(held)
         self.model_ = model
         config = self._training_config(source, max_seconds)
-        self.history_: TrainingResult = train(
-            model, lambda net, batch: net.loss(batch), source, held_source, config, callbacks, run=run
-        )
+        self.history_: TrainingResult = train(model, _loss, source, held_source, config, callbacks, run=run)
         if self.history_.best_epoch is None and self.history_.stopped == "non-finite":
             raise DataError(f"Tagger.fit: expected a finite loss, got none ({self.history_.message})")
         self._calibrate(held_source)
@@ -230,7 +229,7 @@ class Tagger(Estimator):
         """Set the temperature by which the validation tags are most probable."""
         model = self.model_
         model.eval()
-        batches = [held.batch(held_rows) for held_rows in torch.arange(len(held)).split(256)]
+        batches = [held.batch(rows) for rows in torch.split(torch.arange(len(held)), 256)]
         with torch.inference_mode():
             read = [(batch, model.net(batch)) for batch in batches]
 
@@ -326,6 +325,11 @@ class Tagger(Estimator):
         self.model_ = model
         self.metrics_ = dict(extra["metrics"])
         self.n_sentences_, self.n_repaired_ = int(extra["sentences"]), int(extra["repaired"])
+
+
+def _loss(model: Any, batch: TagBatch) -> SequenceLoss:
+    found: SequenceLoss = model.loss(batch)
+    return found
 
 
 def _pieces(lengths: torch.Tensor) -> Iterator[slice]:
