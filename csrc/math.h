@@ -21,7 +21,10 @@ struct ExpConstants<float> {
     static constexpr float ln2_high = 0.693359375f;
     static constexpr float ln2_low = -2.12194440e-4f;
     static constexpr float lowest = -87.0f;    // 2^-126 is the smallest scale that is a normal number
-    static constexpr float highest = 89.0f;    // a scale of 2^128 is infinity, as it should be
+    // Above 127.5 ln 2 the scale is 2^128, infinity. With m < 0 the product would be NaN, so that all goes to a place
+    // where m > 0.
+    static constexpr float last_finite = 88.376f;
+    static constexpr float highest = 89.0f;
     static constexpr float one_below = 20.0f;  // tanh(x) rounds to 1 for 2x beyond it
     // Relative error of the polynomial: 2.5e-8.
     static constexpr float q[] = {0.5f, 0.1666657606f, 0.04166655346f, 0.008363333082f, 0.0013926376f};
@@ -36,6 +39,7 @@ struct ExpConstants<double> {
     static constexpr double ln2_high = 0.693147180369123816490;  // 32 significant bits
     static constexpr double ln2_low = 1.90821492927058770002e-10;
     static constexpr double lowest = -708.0;
+    static constexpr double last_finite = 709.436;  // below 1023.5 ln 2
     static constexpr double highest = 710.0;
     static constexpr double one_below = 40.0;
     // Relative error of the polynomial: 5.7e-19.
@@ -85,8 +89,10 @@ THROUGHTIME_INLINE void split_exp(Vec<T> x, Vec<T>& scale, Vec<T>& m) {
 template <class T>
 THROUGHTIME_INLINE Vec<T> sigmoid(Vec<T> x) {
     using C = ExpConstants<T>;
-    Vec<T> scale, m;
-    split_exp<T>(clamp<T>(-x, C::lowest, C::highest), scale, m);
+    Vec<T> scale, m, y = -x;
+    y = y > broadcast(C::last_finite) ? broadcast(C::highest) : y;
+    y = y < broadcast(C::lowest) ? broadcast(C::lowest) : y;
+    split_exp<T>(y, scale, m);
     return broadcast(T{1}) / (broadcast(T{1}) + fma(scale, m, scale));
 }
 
