@@ -42,7 +42,7 @@ def run(example: Example, strategy: str, seed: int, bare: bool) -> tuple[Forecas
         "minutes": round(minutes, 3),
         "parameters": model.n_parameters_,
         "best_epoch": model.metrics_["best_epoch"],
-        "metrics": found.metrics,
+        "metrics": found.as_dict()["metrics"],
         "mase_by_step": {name: row["MASE"].tolist() for name, row in found.by_horizon.items()},
     }
 

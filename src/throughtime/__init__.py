@@ -2,6 +2,7 @@
 
     throughtime.Forecaster          forecasts series, from a frame or a file
     throughtime.LanguageModel       learns text, scores it and writes it
+    throughtime.Tagger              finds labelled pieces in text: names, places
     throughtime.nn                  layers with torch.nn's names, parameters and states
     throughtime.models              topologies: many-to-one, aligned
     throughtime.training            the training loop
@@ -18,15 +19,21 @@ if TYPE_CHECKING:
     from throughtime import cells, data, datasets, errors, kernels, models, nn, report, tasks, training
     from throughtime.tasks.forecast import Forecaster
     from throughtime.tasks.language import LanguageModel
+    from throughtime.tasks.tag import Tagger
 
 __version__ = "0.1.0"
 
 _ROOMS = ("cells", "data", "datasets", "errors", "kernels", "models", "nn", "report", "tasks", "training")
-_OBJECTS = {"Forecaster": "throughtime.tasks.forecast", "LanguageModel": "throughtime.tasks.language"}
+_OBJECTS = {
+    "Forecaster": "throughtime.tasks.forecast",
+    "LanguageModel": "throughtime.tasks.language",
+    "Tagger": "throughtime.tasks.tag",
+}
 
 __all__ = [
     "Forecaster",
     "LanguageModel",
+    "Tagger",
     "__version__",
     "cells",
     "data",

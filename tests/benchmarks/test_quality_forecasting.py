@@ -180,11 +180,17 @@ def test_the_command_goes_on_where_it_was(monkeypatch, tmp_path, capsys):
 
 def test_tables_of_results():
     run = {"set": "etth1", "horizon": 96, "measure": "MSE", "target": 0.4, "published": {"x": 0.38}, "cpu_minutes": 1}
-    ours = [{**run, "method": "throughtime", "figure": f, "minutes": m} for f, m in ((0.39, 3.0), (0.43, 5.0))]
+    held = {"coverage": {"80": {"coverage": 78.25}}}
+    ours = [{**run, **held, "method": "throughtime", "figure": f, "minutes": m} for f, m in ((0.39, 3.0), (0.43, 5.0))]
     peers = [{**run, "method": "linear", "figure": 0.37, "minutes": 0.1}]
     row = tables.figures_table(ours).splitlines()[-1]
-    assert row == "| etth1 96 | MSE | 0.4100 (mean of 2 seeds) | 0.4 | **missed** | x 0.38 | 4.0 (1.0) |"
+    assert row == "| etth1 96 | MSE | 0.4100 (mean of 2 seeds) | 0.4 | **missed** | x 0.38 | 80: 78.2 | 4.0 (1.0) |"
     assert tables.peers_table(ours, peers).splitlines()[-1] == "| etth1 96 | MSE | 0.4100 (4.0) | **0.3700** (0.1) |"
+    page = "a\n<!-- x -->\nold\n<!-- end of x -->\nb\n"
+    assert tables.put("new", "x", page) == "a\n<!-- x -->\n\nnew\n\n<!-- end of x -->\nb\n"
+    assert tables.put("new", "x", tables.put("old", "x", page)) == tables.put("new", "x", page)
+    with pytest.raises(SystemExit, match="<!-- y -->"):
+        tables.put("new", "y", page)
 
 
 @pytest.fixture(scope="module")

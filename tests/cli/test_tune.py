@@ -82,7 +82,7 @@ def test_another_question_in_the_same_folder(capsys: pytest.CaptureFixture[str],
     assert run(capsys, *command(data, *words)).status == 0
     before = files(tmp_path)
     line = run(capsys, *command(data, *words, "--loss", "mse", "--seed", 4)).refused()
-    assert 'loss was "mae", is "mse"' in line
+    assert 'loss was "auto", is "mse"' in line
     assert "seed was 0, is 4" in line
     assert files(tmp_path) == before
 
@@ -99,6 +99,7 @@ def test_another_question_in_the_same_folder(capsys: pytest.CaptureFixture[str],
         (["--threads", "0"], "got 0"),
         (["--step", "0"], "got 0"),
         (["--seed", "-1"], "got -1"),
+        (["--fill", "linear"], "got 'linear'"),
     ],
 )
 def test_bad_input(capsys: pytest.CaptureFixture[str], data: Path, tmp_path: Path, words: list[str], said: str):

@@ -43,7 +43,7 @@ def refusal(kind: type[ThroughtimeError], act) -> str:
             "loss",
             "mape",
             ArgumentError,
-            "loss to be one of mse, mae, huber, quantiles, gaussian, student-t, negative-binomial, got 'mape'",
+            "loss to be one of auto, mse, mae, huber, quantiles, gaussian, student-t, negative-binomial, got 'mape'",
         ),
         ("hidden_size", 0, ArgumentError, "hidden_size > 0, got 0"),
         ("num_layers", -1, ArgumentError, "num_layers > 0, got -1"),

@@ -1,11 +1,9 @@
-"""The Markdown tables of benchmarks/quality/README.md, made from results files: ours alone, or ours and the peers'.
+"""The Markdown tables of benchmarks/quality/README.md, made from the results files and put between their marks there.
 
-python -m benchmarks.quality.forecasting.tables forecasting.json
-python -m benchmarks.quality.forecasting.tables forecasting.json forecasting_peers.json
+python -m benchmarks.quality.forecasting.tables
 """
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
@@ -31,8 +29,8 @@ def by_set(runs: Runs) -> dict[str, list[dict[str, Any]]]:
 def figures_table(runs: Runs) -> str:
     """A row a set: the figure, the mean over seeds, beside target and published figures."""
     lines = [
-        "| set | measure | throughtime | asked | | published | minutes (processor) |",
-        "|---|---|---|---|---|---|---|",
+        "| set | measure | throughtime | asked | | published | intervals held, in % | minutes (processor) |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, of in by_set([run for run in runs if run["method"] == OURS]).items():
         figure, target = mean(run["figure"] for run in of), of[0]["target"]
@@ -41,9 +39,12 @@ def figures_table(runs: Runs) -> str:
         published = ", ".join(f"{who} {value:g}" for who, value in of[0]["published"].items())
         minutes = f"{mean(run['minutes'] for run in of):.1f} ({mean(run['cpu_minutes'] for run in of):.1f})"
         asked = "" if target is None else f"{target:g}"
-        lines.append(
-            f"| {name} | {of[0]['measure']} | {figure:.4f}{seeds} | {asked} | {verdict} | {published} | {minutes} |"
+        intervals = ", ".join(
+            f"{level}: {mean(run['coverage'][level]['coverage'] for run in of):.1f}"
+            for level in of[0].get("coverage", {})
         )
+        cells = (name, of[0]["measure"], f"{figure:.4f}{seeds}", asked, verdict, published, intervals, minutes)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -66,9 +67,25 @@ def peers_table(runs: Runs, peers: Runs) -> str:
     return "\n".join(lines)
 
 
+def put(table: str, mark: str, page: str) -> str:
+    """The page with the table between its two marks."""
+    begin, end = f"<!-- {mark} -->\n", f"<!-- end of {mark} -->"
+    before, _, rest = page.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise SystemExit(f"tables: expected the marks {begin.strip()} and {end} in the page, got none; put them there")
+    return f"{before}{begin}\n{table}\n\n{end}{after}"
+
+
 def main() -> None:
-    runs, *others = (json.loads(Path(path).read_text())["runs"] for path in sys.argv[1:])
-    print(peers_table(runs, others[0]) if others else figures_table(runs))
+    quality = Path(__file__).resolve().parents[1]
+    readme, results = quality / "README.md", quality.parent / "results"
+    ours, peers = (
+        json.loads(path.read_text())["runs"] if path.exists() else []
+        for path in (results / "forecasting.json", results / "forecasting_peers.json")
+    )
+    page = put(figures_table(ours), "forecasting.json", readme.read_text())
+    readme.write_text(put(peers_table(ours, peers), "forecasting_peers.json", page))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@
     forecaster_options  what makes a forecaster
     language            train language, and predict and evaluate for its models
     language_demo       demo language
+    tag                 train tag, and predict and evaluate for its models
     by_task             predict and evaluate by the task of the model
     progress            the progress of a training, as a bar or as lines
     results             tables and JSON

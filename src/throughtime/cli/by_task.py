@@ -13,12 +13,15 @@ import typer
 
 from throughtime.cli.language import evaluate_language, predict_language
 from throughtime.cli.options import help_of
+from throughtime.cli.tag import evaluate_tag, predict_tag
 
 __all__ = ["command_for"]
 
 _COMMANDS: dict[tuple[str, str], Callable[..., None]] = {
     ("predict", "language"): predict_language,
     ("evaluate", "language"): evaluate_language,
+    ("predict", "tag"): predict_tag,
+    ("evaluate", "tag"): evaluate_tag,
 }
 _MOST_BYTES = 256 * 2**20  # of a model.json, as throughtime.data.model_folder has it
 

@@ -124,8 +124,8 @@ Loss = Annotated[
     str | None,
     typer.Option(
         help="A forecast of one value by mse, mae or huber; of a distribution by quantiles, gaussian, student-t or "
-        "negative-binomial (for counts).",
-        show_default="mae",
+        "negative-binomial (for counts); auto: huber for clean series, else mae.",
+        show_default="auto",
         rich_help_panel=_MODEL,
     ),
 ]

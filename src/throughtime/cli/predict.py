@@ -74,7 +74,8 @@ def predict(
 
     Prints the forecast as a table, or as JSON with --json; with --out it goes to a file.
 
-    A language model writes instead, with other options: throughtime predict MODEL --help shows those of MODEL.
+    A language model writes instead, a tagger marks text, with other options: throughtime predict MODEL --help shows
+    those of MODEL.
 
     [bold]throughtime predict model sales.csv --out forecast.csv --plot forecast.png[/bold]
     """

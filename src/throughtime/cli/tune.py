@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from throughtime.cli.forecaster_options import COLUMNS, makes_forecaster
-from throughtime.cli.options import AsJson, Data, Fill, Quiet, Threads, help_of, read_data, use_threads
+from throughtime.cli.options import AsJson, Data, Quiet, Threads, help_of, read_data, use_threads
 from throughtime.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ __all__ = ["tune"]
 _TEST = "What decides"
 _INTERRUPTED = 130
 _ROWS_SHOWN = 12
+_FILLS = ("last", "zero")
 
 tune = typer.Typer(
     help="Try options on a table, within a time, and save the model with the best.", rich_markup_mode="rich"
@@ -64,7 +65,15 @@ def forecast(
         int | None,
         typer.Option(help="Steps from one origin to the next.", show_default="the horizon", rich_help_panel=_TEST),
     ] = None,
-    fill: Fill = None,
+    fill: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="Fill what is missing by last or zero, in place of leaving it out.",
+            show_default="left out",
+            rich_help_panel="What the columns of the file are",
+        ),
+    ] = None,
     as_json: AsJson = False,
     threads: Threads = None,
     quiet: Quiet = False,
@@ -87,6 +96,11 @@ def forecast(
         raise ArgumentError(f"tune: expected --max-minutes above 0, got {max_minutes:g}; give more time")
     if trials < 1:
         raise ArgumentError(f"tune: expected --trials of 1 or more, got {trials}; give 20 or so")
+    if fill is not None and fill not in _FILLS:
+        raise ArgumentError(
+            f"tune: expected --fill to be {' or '.join(_FILLS)}, which do not look past the origins that decide, got "
+            f"{fill!r}; pass one of these, or leave gaps to the net"
+        )
     from throughtime._extras import require
 
     require("optuna", extra="tune")

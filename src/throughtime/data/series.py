@@ -84,9 +84,9 @@ class SeriesSet:
         numbers = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
         return self._take(numbers, self.offsets[:-1][numbers], self.offsets[1:][numbers])
 
-    def tail(self, n: int) -> "SeriesSet":
-        """The last n values of each series (all of a series that is shorter)."""
-        _positive("tail", n, least=1)
+    def tail(self, n: int | NDArray[np.int64]) -> "SeriesSet":
+        """The last n values of each series (all of a series that is shorter); n for all alike, or (S,)."""
+        _positive("tail", int(np.min(n)), least=1)
         return self._take(np.arange(len(self)), np.maximum(self.offsets[:-1], self.offsets[1:] - n), self.offsets[1:])
 
     def cut(self, n: int) -> "SeriesSet":

@@ -3,6 +3,7 @@
 Estimator         what they share
 Forecaster        the next values of series
 LanguageModel     which symbol comes next in text
+Tagger            which tokens of a text are what
 load              the right estimator for a model folder
 
 compare           cells side by side, each trained for the same time from the same seeds
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from throughtime.tasks.comparison_records import Comparison
     from throughtime.tasks.forecast import ForecastContest, Forecaster, ForecastSearch
     from throughtime.tasks.language import LanguageModel
+    from throughtime.tasks.tag import Tagger
     from throughtime.tasks.tuning import Search, tune
     from throughtime.tasks.tuning_records import Between, Choice, Trial, Tuning
 
@@ -44,6 +46,7 @@ __all__ = [
     "Forecaster",
     "LanguageModel",
     "Search",
+    "Tagger",
     "Trial",
     "Tuning",
     "compare",
@@ -57,6 +60,7 @@ _ROOMS = {
     "ForecastContest": "forecast",
     "ForecastSearch": "forecast",
     "LanguageModel": "language",
+    "Tagger": "tag",
     "Comparison": "comparison_records",
     "Contest": "comparison",
     "compare": "comparison",
@@ -67,7 +71,7 @@ _ROOMS = {
     "Search": "tuning",
     "tune": "tuning",
 }
-_ESTIMATORS = {"forecast": "Forecaster", "language": "LanguageModel"}
+_ESTIMATORS = {"forecast": "Forecaster", "language": "LanguageModel", "tag": "Tagger"}
 
 
 def __getattr__(name: str) -> Any:

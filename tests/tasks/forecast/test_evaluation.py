@@ -110,6 +110,10 @@ def test_the_sentence_says_who_won():
     assert not worse.beats_baselines
     assert worse.sentence == "The model does not beat naive and linear: MASE 0.500 against 0.300 for linear."
     assert not made(throughtime=0.5, naive=0.5).beats_baselines
+    worst = made(throughtime=0.5, naive=0.4, seasonal_naive=0.5, linear=0.3)
+    assert worst.sentence.startswith(
+        "The model does not beat naive, seasonal naive and linear: MASE 0.500 against 0.300"
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.tasks.forecast.series import TINY, forecasts, frame
 from throughtime import Forecaster, tasks
-from throughtime.errors import ModelFolderError
+from throughtime.errors import ArgumentError, ModelFolderError
 from throughtime.nn.layers import LAYERS
 from throughtime.tasks.forecast.strategies import STRATEGIES
 
@@ -103,6 +103,14 @@ def test_other_column_names(tmp_path):
 def test_a_window_of_one_step_and_a_horizon_of_one(tmp_path):
     df = frame(30)
     same_after_loading(Forecaster(1, input_size=1, **TINY).fit(df), tmp_path / "m", df)
+
+
+def test_a_segment_longer_than_the_history_that_would_have_been_chosen(tmp_path):
+    df = frame(60)
+    assert Forecaster(3, **TINY).fit(df).input_size_ < 20
+    assert same_after_loading(Forecaster(3, segment_size=20, **TINY).fit(df), tmp_path / "m", df).input_size_ == 20
+    with pytest.raises(ArgumentError, match=r"at most 54, .* got 55"):
+        Forecaster(3, segment_size=55, **TINY).fit(df)
 
 
 def test_numpy_numbers_as_parameters(tmp_path):

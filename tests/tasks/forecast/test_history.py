@@ -62,3 +62,70 @@ def test_beyond_the_trained_horizon_forecasts_are_taken_for_history(strategy):
     assert model.predict(horizon=1).equals(first.filter(rows == 0))
     with pytest.raises(ArgumentError, match="horizon > 0, got 0"):
         model.predict(horizon=0)
+
+
+def test_what_an_update_lacks_takes_nothing_away():
+    df = frame(40).with_columns(heat=pl.col("y") * 2)
+    model = Forecaster(K, past=["heat"], input_size=6, **TINY).fit(df)
+    known = model.series_
+    rows = pl.DataFrame({"unique_id": "s0", "ds": [36, 37, 40], "y": [9.0, None, 8.0], "heat": [None, 7.0, 6.0]})
+    found = model.update(rows).series_
+    assert found.values(0)[-5:].tolist() == [9.0, *known.values(0)[-3:], 8.0]  # 38 and 39 were not given
+    assert found.covariates.past[-5:, 0].tolist() == [
+        known.covariates.past[-4, 0],
+        7.0,
+        *known.covariates.past[-2:, 0],
+        6.0,
+    ]
+
+
+def in_days(df: pl.DataFrame) -> pl.DataFrame:
+    return df.with_columns(ds=pl.date(2020, 1, 1) + pl.duration(days=pl.col("ds")))
+
+
+@pytest.mark.parametrize("number", [True, False])
+@pytest.mark.parametrize("written", ["date", "datetime", "text", "ns"])
+def test_an_update_may_write_dates_and_ids_otherwise(written, number):
+    df = in_days(frame(40, 30)).with_columns(unique_id=pl.col("unique_id").str.slice(1))
+    as_number, as_text = pl.col("unique_id").cast(pl.Int64), pl.col("unique_id")
+    model = Forecaster(K, input_size=6, **TINY).fit(df.with_columns(as_number if number else as_text))
+    rows = pl.DataFrame({"unique_id": ["0", "7"], "ds": [40, 40], "y": [2.0, 3.0]})
+    rows = in_days(rows).with_columns(as_text if number else as_number)
+    kinds = {"date": pl.Date, "datetime": pl.Datetime("us"), "text": pl.String, "ns": pl.Datetime("ns")}
+    rows = rows.with_columns(pl.col("ds").cast(kinds[written]))
+    model.update(rows.to_pandas() if written == "ns" else rows)
+    assert model.series_.ids == ([0, 1, 7] if number else ["0", "1", "7"])
+    assert model.series_.values(0)[-1] == 2.0
+    assert model.predict().schema == pl.Schema(
+        {"unique_id": pl.Int64 if number else pl.String, "ds": pl.Date, "forecast": pl.Float64}
+    )
+
+
+def test_an_update_with_ids_of_another_kind_is_refused():
+    model = Forecaster(K, input_size=6, **TINY).fit(frame(40).with_columns(unique_id=pl.lit(7)))
+    with pytest.raises(DataError, match=r"Forecaster.update: expected whole numbers in unique_id.*got '007'"):
+        model.update(pl.DataFrame({"unique_id": "007", "ds": [40], "y": [1.0]}))
+
+
+def test_an_embedding_knows_its_series_as_number_and_as_text(caplog):
+    df = frame(40, 30).with_columns(unique_id=pl.col("unique_id").str.slice(1))
+    model = Forecaster(K, series_embedding=True, input_size=6, **TINY).fit(
+        df.with_columns(pl.col("unique_id").cast(int))
+    )
+    assert model.inputs_.numbers(model._read_more(df, "")).tolist() == [1, 2]
+    assert model.predict(df)["unique_id"].dtype == pl.String
+    assert not caplog.records
+    model.predict(frame(40))
+    assert "Forecaster.predict: " in caplog.text
+    assert "'s0'" in caplog.text
+
+
+@pytest.mark.parametrize("anchor", ["seasonal", "last"])
+def test_a_forecast_from_what_was_kept_is_the_one_from_the_training_frame(anchor):
+    df = frame(120, 90, 50)
+    # A value that stands four seasons before the window; a gap across its start, longer than five seasons.
+    gone = {"s0": [111, 107, 103, 110, 106, 102], "s1": [*range(40, 86)], "s2": [*range(20, 50, 3)]}
+    df = df.filter(~pl.any_horizontal((pl.col("unique_id") == s) & pl.col("ds").is_in(t) for s, t in gone.items()))
+    model = Forecaster(K, input_size=10, season_length=4, anchor=anchor, **TINY).fit(df)
+    assert forecasts(model).tobytes() == forecasts(model, df).tobytes()
+    assert model.series_.lengths.tolist() == [26, 51, 26]

@@ -12,9 +12,9 @@ import torch
 from tests.tasks.forecast.series import TINY, double, frame, net, series_of, whole_batch
 from throughtime import Forecaster
 from throughtime.errors import ArgumentError, ArgumentTypeError
-from throughtime.tasks.forecast import intervals
+from throughtime.tasks.forecast import intervals, plan
 from throughtime.tasks.forecast.outputs import Distribution
-from throughtime.tasks.forecast.windows import rolling_windows
+from throughtime.tasks.forecast.windows import rolling_windows, training_windows
 
 K = 4
 OPTIONS: dict[str, Any] = {**TINY, "input_size": 8, "segment_size": 1}
@@ -221,17 +221,20 @@ def test_a_column_of_forecasts_is_no_name_for_an_id():
 
 
 @pytest.mark.parametrize("m", [1, 3, 9])
-def test_the_expected_error_is_the_change_over_a_season(m):
-    """9 is longer than the window shows, as if there were no season."""
-    series = series_of(40)
-    series.flat_values[[20, 31]] = np.nan
+def test_the_expected_error_is_that_of_the_better_naive_rule(m):
+    """One series swings in threes, the other climbs; 9 is longer than the window shows, as if there were no season."""
+    series = series_of(40, 40, value=lambda t, i: 0.1 * t**2 if i else 5 * np.sin(2 * np.pi * t / 3) + 0.1 * np.cos(t))
+    series.flat_values[[33, 73]] = np.nan
     windows = rolling_windows(series, 1, K, 8, K)
-    own = windows.flat_values[windows.origins[0] - 8 : windows.origins[0]]
-    lag = m if m < 8 else 1
-    change = [abs(own[t] - own[t - lag]) for t in range(lag, 8)]
-    change = [c for c in change if c == c]
-    assert intervals.seasonal_change(windows, m).tolist() == pytest.approx([sum(change) / len(change)])
-    assert 0 < len(change) < 8 - lag  # a gap was met
+    expected = []
+    for origin in windows.origins:
+        own = windows.flat_values[origin - 8 : origin]
+        assert np.isnan(own).sum() == 1
+        changes = [[abs(own[t] - own[t - lag]) for t in range(lag, 8)] for lag in {1, m} if lag < 8]
+        expected.append(min(np.nanmean(change) for change in changes))
+    found = intervals.naive_error(windows, m)
+    assert found.tolist() == pytest.approx(expected)
+    assert (found < intervals.naive_error(windows, 1)).tolist() == [m == 3, False]  # both rules are met
 
 
 def test_intervals_of_logarithms_are_in_the_series_own_units():
@@ -244,3 +247,30 @@ def test_intervals_of_logarithms_are_in_the_series_own_units():
     above, below = rows["forecast-hi-80"] - rows["forecast"], rows["forecast"] - rows["forecast-lo-80"]
     assert (above > below).mean() > 0.9
     assert (rows["forecast-lo-80"] > 0).all()
+
+
+def test_series_are_set_apart_with_all_their_moments():
+    series = series_of(*[30] * 70)
+    whole = training_windows(series, 8, K)
+    assert not plan.is_one_moment(whole)
+    assert plan.is_one_moment(rolling_windows(series, 1, K, 8, K))
+    found = plan.series_apart(whole, 8, seed=0)
+    apart, rest = {*found.validation.series.tolist()}, {*found.training.series.tolist()}
+    assert (len(apart), len(rest), apart & rest) == (20, 50, set())
+    assert (found.validation.lengths == 8).all()
+    assert len(found.validation) == 20 * (30 - K - 8 + 1)
+    assert plan.series_apart(training_windows(series_of(*[30] * 59), 8, K), 8, seed=0) is None
+
+
+def test_one_moment_of_every_series_is_not_what_intervals_are_calibrated_on():
+    """The last K values of every series jump together: whoever calibrates on them promises far too much width."""
+    rng = np.random.default_rng(0)
+    df = frame(*[44] * 64, value=lambda t, i: rng.normal(size=len(t)) + 20.0 * (t >= 40) * rng.choice([-1, 1]))
+    widths = {}
+    for refit in (False, True):
+        model = Forecaster(K, **{**OPTIONS, "epochs": 1, "refit": refit, "anchor": "level"}).fit(df)
+        assert model.validation_.startswith("by time: the last 4 points")
+        found = model.predict(df.filter(pl.col("ds") < 40), levels=[50])
+        widths[refit] = (found["forecast-hi-50"] - found["forecast-lo-50"]).median()
+        assert model.calibration_.origins == (20 * (44 - 8 - K + 1) if refit else 64)
+    assert widths[True] < widths[False] / 3

@@ -9,7 +9,7 @@ from tests.tasks.forecast.series import TINY, design, forecasts, frame, net, ser
 from throughtime import Forecaster
 from throughtime.data import read_series
 from throughtime.errors import ArgumentError, DataError
-from throughtime.tasks.forecast import plan
+from throughtime.tasks.forecast import fitting, plan
 from throughtime.tasks.forecast.batches import forecast, prepare
 from throughtime.tasks.forecast.network import Lags
 from throughtime.tasks.forecast.outputs import output_named
@@ -86,6 +86,18 @@ def test_smoothing_competes_with_the_next_best_rule():
     assert plan.is_short(series)
     assert not plan.is_short(series_of(*[401] * 6))
     assert not plan.is_short(series_of(40))
+
+
+def test_over_segments_the_best_rule_competes_with_the_last_value(monkeypatch):
+    tried = []
+    train = fitting.Fit.train
+    monkeypatch.setattr(fitting.Fit, "train", lambda fit, *a: tried.append(fit.design.anchor) or train(fit, *a))
+    df = frame(120, value=lambda t, i: np.array([3.0, -2.0, 7.0, 0.0])[t % 4] + 0.1 * np.sin(t))
+    model = Forecaster(8, season_length=4, input_size=16, segment_size=4, **TINY).fit(df)
+    assert tried == ["seasonal", "last"]
+    assert model.anchor_ in tried
+    single = Forecaster(8, season_length=4, input_size=16, segment_size=1, **TINY).fit(df)
+    assert tried[2:] == ["seasonal"] == [single.anchor_]
 
 
 def test_logarithms_are_for_positive_values_far_from_zero():

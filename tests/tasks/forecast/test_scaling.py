@@ -143,3 +143,13 @@ def test_what_counts_as_constant_is_rounding_alone():
     of = training_windows(series_of(20, value=lambda t, i: 1.0 + 1e-16 * t), L, K)
     assert (Scaler("window", 0.0, 9.0).apply(of)[1] == 9.0).all()
     assert level.shape == scale.shape
+
+
+def test_a_window_that_shows_nothing_stands_at_the_last_value_before_it():
+    values = series_of(30, 30, value=lambda t, i: 1e5 + t)
+    values.flat_values[[*range(10, 28), *range(30, 38)]] = np.nan
+    of = windows_at(values, np.array([0, 0, 1]), np.array([20, 9, 5]), L, K)
+    level, scale = Scaler("window", 0.0, 7.0).apply(of)
+    assert level.tolist() == [1e5 + 9, pytest.approx(1e5 + 5.5), 0.0]  # the last: not a value of another series
+    assert scale[[0, 2]].tolist() == [7.0, 7.0]
+    assert Scaler("mean", 0.0, 7.0).apply(of)[1][[0, 2]].tolist() == [1e5 + 9, 7.0]

@@ -110,7 +110,7 @@ def test_the_point_of_a_distribution_begins_at_the_anchor(strategy, loss):
 
 
 @pytest.mark.parametrize("segment", [1, 2])
-def test_sequence_gives_k_values_after_every_segment_and_trains_on_all_of_them(segment):
+def test_sequence_gives_k_values_after_every_segment_and_trains_on_all_and_the_last(segment):
     model = net("sequence", segment=segment).train()
     batch = batch_of(8, 23)
     raw = model.everywhere(batch)
@@ -120,7 +120,10 @@ def test_sequence_gives_k_values_after_every_segment_and_trains_on_all_of_them(s
         (raw[b, i, k, 0] - batch.values[b, (i + 1) * segment + k]).square().item()
         for b in range(2) for i in range(n) for k in range(K)
     ]  # fmt: skip
-    assert model.loss(batch).item() == pytest.approx(np.mean(errors), rel=1e-10)
+    everywhere, last = model.losses(batch)
+    assert everywhere.item() == pytest.approx(np.mean(errors), rel=1e-10)
+    assert last.item() == pytest.approx(np.mean(np.reshape(errors, (2, n, K))[:, -1]), rel=1e-10)
+    assert model.loss(batch).item() == pytest.approx((everywhere.item() + last.item()) / 2, rel=1e-10)
     assert torch.equal(model.raw(batch), raw[:, -1])
 
 

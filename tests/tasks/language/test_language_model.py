@@ -1,5 +1,6 @@
 """The estimator: what it learns, what it says of text, what it refuses."""
 
+import copy
 import gzip
 import inspect
 import json
@@ -193,6 +194,14 @@ def test_the_encoder_part_reads_as_the_model_does_and_is_a_copy() -> None:
     assert float(model.model_.encoder.embedding.weight.detach().abs().max()) > 0
     out, _ = encoder(torch.cat((ids, ids), 1), lengths=[5, 2])
     assert not out[2:, 1].any()
+
+
+def test_float64_works_as_float32_does() -> None:
+    model = copy.deepcopy(of_names())
+    model.model_.double()
+    assert model.score_samples(["anna"], ["f"]) == pytest.approx(of_names().score_samples(["anna"], ["f"]), abs=1e-4)
+    wish = {"label": "m", "length": 12, "greedy": True}
+    assert model.write(**wish) == of_names().write(**wish)
 
 
 def test_a_grid_search_works() -> None:

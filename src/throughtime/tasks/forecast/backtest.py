@@ -134,9 +134,9 @@ def _stacked(parts: list[Any], series: SeriesSet, horizon: int) -> Any:
 
 def seen(known: SeriesSet, series: SeriesSet, windows: Windows) -> int:
     """How many windows forecast something that training has seen; `known` are the ends of the training series."""
-    trained = {name: i for i, name in enumerate(known.ids)}
+    trained = {str(name): i for i, name in enumerate(known.ids)}
     until = np.zeros(len(series), dtype=np.int64)  # how far into each series training reached
-    for i, name in enumerate(series.ids):
+    for i, name in enumerate(map(str, series.ids)):
         if name in trained:
             own = trained[name]
             times, known_times = series.times(i), known.times(own)

@@ -108,7 +108,7 @@ class Evaluation:
         if better:
             best = min(better, key=lambda name: self.metrics[name][metric])
             text = (
-                f"The model does not beat {' and '.join(better)}: {metric} {mine:.3f} against "
+                f"The model does not beat {_listed(better)}: {metric} {mine:.3f} against "
                 f"{self.metrics[best][metric]:.3f} for {best}."
             )
         else:
@@ -206,6 +206,10 @@ def evaluate(
             for level, (low_NK, high_NK) in (intervals or {}).items()
         ),
     )
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _with_owa(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -148,8 +148,7 @@ class Inputs:
         known, S = series.covariates, len(series)
         numbers = None
         if self.ids:
-            place = {name: number for number, name in enumerate(self.ids, start=1)}
-            numbers = np.array([place.get(name, 0) for name in series.ids], dtype=np.int64)
+            numbers = self.numbers(series)
         parts: list[NDArray[Any]] = []
         # Each series with its horizon after it.
         rows = np.arange(len(series.flat_values)) + np.repeat(np.arange(S) * horizon, series.lengths)
@@ -170,6 +169,11 @@ class Inputs:
             static=self.static.apply(known.static_numeric) if known and known.static_numeric_names else None,
             categories=known.static_categories if known and known.static_category_names else None,
         )
+
+    def numbers(self, series: SeriesSet) -> Index:
+        """(S,) the number of each series among those with an embedding, 0 for one that has none; 1 is also "1"."""
+        place = {str(name): number for number, name in enumerate(self.ids, start=1)}
+        return np.array([place.get(str(name), 0) for name in series.ids], dtype=np.int64)
 
     def _calendar(self, series: SeriesSet, horizon: int, rows: Index, later: Index) -> NDArray[np.float32]:
         stamps = np.empty(len(rows) + later.size, dtype=series.flat_times.dtype)

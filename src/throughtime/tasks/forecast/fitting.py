@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 _SMOOTHED_RATE = 0.4  # of the learning rate, where a net starts from a good rule
+_CUT_SHORT = ("interrupted", "budget")  # after which nothing more is trained
 
 
 class Ensemble(nn.Module):
@@ -63,7 +64,11 @@ def build_model(design: Design, loss: str, ensemble: int, seed: int) -> Strategy
 
 @dataclass
 class Fitted:
-    """What came of a fit."""
+    """What came of a fit.
+
+    Attributes:
+        result: the epochs of the first net; why the last training ended, where that ended all; the seconds of all.
+    """
 
     model: Strategy | Ensemble
     design: Design
@@ -87,19 +92,25 @@ def fit_series(
     """Make every choice that was left open, train, and train again on everything where that is asked for.
 
     Where exponential smoothing is the best simple rule, a net that starts from it and one that starts from the next
-    best rule are both trained, and the one with the lower validation loss stays.
+    best rule are both trained, and the one with the lower validation loss stays; so are, over segments, one that starts
+    from the best rule and one that starts from the last value, around which long histories drift least.
 
     Raises:
         DataError: the series cannot be used.
     """
     f, K = forecaster, forecaster.horizon
     plan.check_long_enough(series, K, "Forecaster.fit")
-    output = output_named(f.loss)
-    output.check(series.flat_values, "Forecaster.fit")
     m = series.frequency.season_length if f.season_length is None else f.season_length
     clean = plan.is_clean(series, K, m)
+    loss = recipe.choose_loss(f.loss, clean)
+    output = output_named(loss)
+    output.check(series.flat_values, "Forecaster.fit")
+    if later is not None:
+        output.check(later.flat_values, "Forecaster.fit: validation")
     input_size = f.input_size or plan.choose_input_size(series, K, m, clean)
-    segment = min(f.segment_size or plan.choose_segment(input_size, K, m), input_size)
+    segment = f.segment_size or plan.choose_segment(input_size, K, m)
+    if segment > input_size:
+        plan.check_room(series, segment, K, "Forecaster.fit")
     input_size = plan.whole_segments(input_size, segment)
     if later is None:
         split = plan.split(series, input_size, K, f.seed, clean)
@@ -107,11 +118,13 @@ def fit_series(
         split = plan.given_validation(series, later, input_size, K, "Forecaster.fit: validation", clean)
     chosen = recipe.choose(f, split.training, series, segment, clean)
     training = plan.thinned(split.training, chosen.most_windows, f.seed)
-    scaler = fit_scaler("mean" if output.counts else f.scaling, training, _floor(f, series))
+    scaler = fit_scaler("mean" if output.counts else f.scaling, training, _floor(f, series, loss))
     anchors = [f.anchor]
     if f.anchor == "auto":
         smooth = plan.without_gaps(training, series, m)
         anchors = plan.choose_anchors(smooth, scaler, m, smoothing=f.strategy == "direct" and plan.is_short(series))
+        if segment > 1 and f.strategy == "direct" and "last" not in anchors:
+            anchors.append("last")
     if run is not None:
         run = replace(run, about={**run.about, **{f"{f.task} {k}": v for k, v in f.get_params().items()}})
     inputs = Inputs.fit(series, f.calendar, f.series_embedding, input_size)
@@ -141,14 +154,27 @@ def fit_series(
         spent += found.result.seconds
         if best is None or _lower(found.result, best.result):
             best, winner, its_run = found, fit, part
-        if found.result.stopped in ("interrupted", "budget"):
+        if found.result.stopped in _CUT_SHORT:
             break
     assert best is not None
-    if f.refit is not False and split.whole is not None and best.result.stopped in ("epochs", "patience"):
-        spent += winner.train_again(best, its_run, _left(max_seconds, spent))
-        if plan.is_one_moment(split.validation):
-            winner.calibrate_apart(best, its_run, _left(max_seconds, spent))
+    last, worth_more = found.result, best.result.stopped in ("epochs", "patience")
+    if f.refit is not False and split.whole is not None and worth_more and last.stopped not in _CUT_SHORT:
+        last = winner.train_again(best, its_run, _left(max_seconds, spent)) or last
+        spent += last.seconds if last is not found.result else 0.0
+        if plan.is_one_moment(split.validation) and last.stopped not in _CUT_SHORT:
+            apart = winner.calibrate_apart(best, its_run, _left(max_seconds, spent))
+            if apart is not None:
+                last = apart
+                spent += apart.seconds
+    best.result = _all_told(best.result, last, spent)
     return best
+
+
+def _all_told(first: TrainingResult, last: TrainingResult, seconds: float) -> TrainingResult:
+    """The first of several trainings, with the seconds of all, and with why the last ended where nothing followed."""
+    if last.stopped in _CUT_SHORT:
+        first = replace(first, stopped=last.stopped, message=last.message)
+    return replace(first, seconds=seconds)
 
 
 def _lower(found: TrainingResult, than: TrainingResult) -> bool:
@@ -156,10 +182,10 @@ def _lower(found: TrainingResult, than: TrainingResult) -> bool:
     return known and found.best_loss < than.best_loss  # type: ignore[operator]
 
 
-def _floor(forecaster: "Forecaster", series: SeriesSet) -> float:
+def _floor(forecaster: "Forecaster", series: SeriesSet, loss: str) -> float:
     """Under what no logarithm is taken; 0 for none."""
     f = forecaster
-    if f.logarithms is False or (f.logarithms is None and f.loss in ("mse", "negative-binomial")):
+    if f.logarithms is False or (f.logarithms is None and loss in ("mse", "negative-binomial")):
         return 0.0
     floor = fit_floor(series.flat_values, series.offsets)
     if f.logarithms and not floor:
@@ -203,9 +229,12 @@ class Fit:
         return config
 
     def train(self, callbacks: Sequence[Callback], run: RunFolder | None, max_seconds: float | None) -> Fitted:
-        """Train on the training windows; the best epoch by validation stays."""
+        """Train on the training windows; the best epoch by validation stays.
+
+        An ensemble that is ended early is made of the nets that had ended before, or of the first as far as it came.
+        """
         f, split = self.forecaster, self.split
-        model = build_model(self.design, f.loss, f.ensemble, f.seed)
+        model = build_model(self.design, self.recipe.loss, f.ensemble, f.seed)
         prepared = self.prepare(self.series)
         training = self.windows(split.training)
         config = self.config(len(training))
@@ -215,7 +244,7 @@ class Fit:
         if len(validation):
             beside = prepared if split.later is None else self.prepare(split.later)
             held_out = WindowSource(validation, self.scaler, beside)
-        first: TrainingResult | None = None
+        ended: list[TrainingResult] = []
         spent = 0.0
         for number, net in enumerate(model.members):
             own = replace(config, seed=config.seed + number, max_seconds=_left(max_seconds, spent))
@@ -225,60 +254,68 @@ class Fit:
                 raise DataError(
                     f"Forecaster.fit: expected a finite loss, got none in the first epoch ({found.message})"
                 )
-            first = first or found
-            if found.stopped in ("interrupted", "budget"):
+            ended.append(found)
+            if found.stopped in _CUT_SHORT:
+                nets = model.members[: max(number, 1)]
+                model = nets[0] if len(nets) == 1 else Ensemble(nets)
                 break
-        assert first is not None
+        result = _all_told(ended[0], ended[-1], spent)
         calibration = None
         if held_out is not None:  # by the nets that have not seen these windows
             season = self.design.season_length
             calibration = calibrate_model(model, split.validation, self.scaler, beside, season, f.seed)
-        return Fitted(model, self.design, self.scaler, self.inputs, split, self.recipe, first, False, calibration)
+        return Fitted(model, self.design, self.scaler, self.inputs, split, self.recipe, result, False, calibration)
 
-    def train_again(self, fitted: Fitted, run: RunFolder | None, max_seconds: float | None) -> float:
-        """Put nets in place that were trained on everything, for as long as was best; the seconds it took."""
+    def train_again(self, fitted: Fitted, run: RunFolder | None, max_seconds: float | None) -> TrainingResult | None:
+        """Put nets in place that were trained on everything, for as long as was best; how the last of them ended."""
         assert self.split.whole is not None
-        model, spent = self.trained_for_as_long(fitted, self.split.whole, run, "again", max_seconds)
+        model, ended = self.trained_for_as_long(fitted, self.split.whole, run, "again", max_seconds)
         if model is not None:
             fitted.model, fitted.refitted = model, True
-        return spent
+        return ended
 
-    def calibrate_apart(self, fitted: Fitted, run: RunFolder | None, max_seconds: float | None) -> None:
+    def calibrate_apart(
+        self, fitted: Fitted, run: RunFolder | None, max_seconds: float | None
+    ) -> TrainingResult | None:
         """Calibrate by nets that never saw some of the series, at every moment of these.
 
         What was held out of each series may be a single moment; a year that was easy for all says nothing of the next.
+        Returns how the last of the nets ended; None where none was trained.
         """
         whole, seed = self.split.whole, self.forecaster.seed
         assert whole is not None
         apart = plan.series_apart(whole, self.design.input_size, seed)
         if apart is None:
-            return
-        model, _ = self.trained_for_as_long(fitted, apart.training, run, "apart", max_seconds)
+            return None
+        model, ended = self.trained_for_as_long(fitted, apart.training, run, "apart", max_seconds)
         if model is not None:
             prepared, season = self.prepare(self.series), self.design.season_length
             fitted.calibration = calibrate_model(model, apart.validation, self.scaler, prepared, season, seed)
+        return ended
 
     def trained_for_as_long(
         self, fitted: Fitted, windows: Windows, run: RunFolder | None, kind: str, max_seconds: float | None
-    ) -> tuple[Strategy | Ensemble | None, float]:
-        """Nets trained on these windows for as many steps as were best, None where time ran out; and the seconds."""
+    ) -> tuple[Strategy | Ensemble | None, TrainingResult | None]:
+        """Nets trained on these windows for as many steps as were best, None where one did not come to its end; and how
+        the last of them ended, with the seconds of all.
+        """
         f, best_epoch = self.forecaster, fitted.result.best_epoch
         if not best_epoch:
-            return None, 0.0
+            return None, None
         chosen, before = self.windows(windows), self.windows(self.split.training)
         source = WindowSource(chosen, self.scaler, self.prepare(self.series))
         steps = best_epoch * -(-len(before) // self.recipe.batch_size)
         epochs = max(1, round(steps / -(-len(chosen) // self.recipe.batch_size)))
         config = replace(self.config(len(before)), epochs=epochs, patience=None)
-        model = build_model(self.design, f.loss, f.ensemble, f.seed)
+        model = build_model(self.design, self.recipe.loss, f.ensemble, f.seed)
         spent = 0.0
         for number, net in enumerate(model.members):
             own = replace(config, seed=config.seed + number, max_seconds=_left(max_seconds, spent))
             found = train(net, loss_of, source, None, own, run=_part(run, number, kind))
             spent += found.seconds
             if found.stopped != "epochs":
-                return None, spent
-        return model, spent
+                return None, replace(found, seconds=spent)
+        return model, replace(found, seconds=spent)
 
 
 def loss_of(model: Any, batch: Batch) -> Tensor:

@@ -1,5 +1,6 @@
 """The forecaster: series in, the next values of each out."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -14,13 +15,15 @@ from throughtime.tasks.forecast.baselines import LinearAutoregression
 from throughtime.tasks.forecast.batches import Prepared, forecast, prepare
 from throughtime.tasks.forecast.evaluation import MODEL, Evaluation
 from throughtime.tasks.forecast.features import Inputs
-from throughtime.tasks.forecast.history import extended, joined
+from throughtime.tasks.forecast.history import extended, joined, kept
 from throughtime.tasks.forecast.network import Design
 from throughtime.tasks.forecast.parameters import check_count, check_parameters
 from throughtime.tasks.forecast.smoothing import REACH
 from throughtime.tasks.forecast.summary import summarise
 from throughtime.tasks.forecast.windows import end_windows
 from throughtime.training import Callback, RunFolder, TrainingResult, fingerprint
+
+_logger = logging.getLogger("throughtime.tasks")
 
 
 class Forecaster(Estimator):
@@ -49,7 +52,8 @@ class Forecaster(Estimator):
         logarithms: whether the net sees log y in place of y; None: where all values are positive and far from 0, unless
             the loss is "mse" or of counts.
         anchor: "level", "last", "seasonal", or "auto": the one with the least error on the training windows.
-        loss: "mse", "mae" or "huber", in scaled units; or "quantiles", "gaussian", "student-t", "negative-binomial".
+        loss: "mse", "mae" or "huber", in scaled units; "auto": huber where series are so clean that the mean is worth
+            more than the median, else mae; or "quantiles", "gaussian", "student-t", "negative-binomial".
         calendar: whether the net reads the calendar in dates: cycles longer than a window that the data show twice.
         past: columns known up to the present.
         future: columns known for the steps to forecast, too; `predict` needs them in its `future` frame.
@@ -58,7 +62,7 @@ class Forecaster(Estimator):
         ensemble: nets that differ by their seeds, whose forecasts are averaged.
         epochs: passes over the windows; None: from the number of windows, validation picks the best.
         refit: whether, where validation held out the ends of series, training is done again on everything for as long
-            as was best; None: yes.
+            as was best; None: yes. Beside a validation frame, which takes nothing from the series, it never is.
         batch_size: windows a step.
         learning_rate: the peak of a one-cycle schedule of Adam.
         patience: epochs without a better validation loss before training stops; None: never early.
@@ -94,7 +98,7 @@ class Forecaster(Estimator):
         scaling: str = "auto",
         logarithms: bool | None = None,
         anchor: str = "auto",
-        loss: str = "mae",
+        loss: str = "auto",
         calendar: bool = True,
         past: Sequence[str] = (),
         future: Sequence[str] = (),
@@ -164,9 +168,11 @@ class Forecaster(Estimator):
             run: a folder for checkpoints and a log, from which a training that was killed goes on
                 (`throughtime.training.RunFolder`).
             max_seconds: training ends after the first step that ends later than this, and one validation; None: never.
+                An ensemble is then made of the nets that had ended before, or of the first as far as it came.
 
         Raises:
-            ArgumentError: a hyper-parameter or `max_seconds` is out of its range.
+            ArgumentError: a hyper-parameter or `max_seconds` is out of its range; or a segment is longer than the
+                history that the data allow.
             DataError: the frame cannot be used, or its series are too short (the message says how many points
                 are needed); or the run folder cannot be used, or is of a training with other data or options.
         """
@@ -178,6 +184,7 @@ class Forecaster(Estimator):
         found = fitting.fit_series(self, series, later, callbacks, run, max_seconds)
         self.model_: Any = found.model.eval()
         self.scaler_ = found.scaler
+        self.loss_: str = found.recipe.loss
         self.design_: Design | None = found.design
         self.inputs_: Inputs | None = found.inputs
         self.recipe_, self.refitted_ = found.recipe.as_dict(), found.refitted
@@ -187,7 +194,8 @@ class Forecaster(Estimator):
         self.validation_ = found.split.how
         self.origin_ = {"data": fingerprint(series.flat_values, series.flat_times.astype(np.int64), series.offsets)}
         self.history_: TrainingResult = found.result
-        windows = plan.thinned(found.split.training, plan.JUDGED, self.seed)
+        seen = found.split.whole if found.refitted and found.split.whole is not None else found.split.training
+        windows = plan.thinned(seen, plan.JUDGED, self.seed)
         self.linear_ = LinearAutoregression.fit(self.scaler_.inner(windows), *self.scaler_.apply(windows))
         self.series_ = self._kept(series)
         self.metrics_ = {
@@ -241,7 +249,7 @@ class Forecaster(Estimator):
         asked.within(self.horizon, K)
         series = self.series_
         if history is not None:
-            series = self._read(history, "Forecaster.predict", self.frequency_, fitted=self.series_.covariates)
+            series = self._read_more(history, "Forecaster.predict")
         beyond = read_future(future, series, K, who="Forecaster.predict")
         columns = {
             series.id_col: series.ids_at(np.repeat(np.arange(len(series)), K)),
@@ -259,15 +267,16 @@ class Forecaster(Estimator):
         """Take in what was observed since, without fitting again: the next `predict()` goes on from there.
 
         Args:
-            df: newer rows of the series, or of new ones; where a time is known already, the newer value counts. Steps
-                that neither frame has are missing values.
+            df: newer rows of the series, or of new ones; where a time is known already, the newer value counts, and a
+                missing one takes nothing away. Steps that neither frame has are missing values.
 
         Raises:
             NotFittedError: nothing was fitted.
-            DataError: the frame cannot be used, or steps through time otherwise than the training data.
+            DataError: the frame cannot be used, or steps through time otherwise than the training data; or an id is no
+                whole number where the training data have such.
         """
         self._check_fitted("update")
-        newer = self._read(df, "Forecaster.update", self.frequency_, fitted=self.series_.covariates)
+        newer = self._read_more(df, "Forecaster.update")
         series = joined(self.series_, newer, "Forecaster.update")
         self.series_ = self._kept(series)
         return self
@@ -295,7 +304,7 @@ class Forecaster(Estimator):
             DataError: a series is too short for the windows asked for.
         """
         self._check_fitted("evaluate")
-        series = self._read(df, "Forecaster.evaluate", self.frequency_, fitted=self.series_.covariates)
+        series = self._read_more(df, "Forecaster.evaluate")
         return backtest.evaluate_series(self, series, n_windows, step_size, levels, peers)
 
     def cross_validation(
@@ -362,7 +371,7 @@ class Forecaster(Estimator):
         if self.scaler_.kind == "series":  # scales by all that came since a series began
             return series
         reach = REACH if self.anchor_ == "smoothed" else 0
-        return series.tail(max(self.input_size_, self.season_length_, reach))
+        return kept(series, max(self.input_size_, self.season_length_, reach), self.season_length_)
 
     def _prepare(self, series: SeriesSet, beyond_SKF: NDArray[np.float64] | None = None) -> Prepared:
         return prepare(series, self.season_length_, self.inputs_, self.horizon, beyond_SKF, self.anchor_, self.scaler_)
@@ -384,6 +393,17 @@ class Forecaster(Estimator):
             **beside,
             who=who,
         )
+
+    def _read_more(self, frame: Any, who: str) -> SeriesSet:
+        """Series to forecast, of the same columns as the training data."""
+        series = self._read(frame, who, self.frequency_, fitted=self.series_.covariates)
+        ids = () if self.inputs_ is None else self.inputs_.ids
+        if ids and self.inputs_ is not None and not self.inputs_.numbers(series).any():
+            _logger.warning(
+                "%s: expected series that the model tells apart by name, such as %r, got none, such as %r: all are "
+                "forecast as unknown ones", who, ids[0], series.ids[0],
+            )  # fmt: skip
+        return series
 
     def _to_folder(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         return stored.to_folder(self)

@@ -39,7 +39,7 @@ _MOST_ROLLED = 250  # the same, where every window takes PATHS paths
 _ROWS = 8192  # paths side by side
 _DECILES = (0.1, 0.9)
 # A window that never changes, or a net that is sure, lets expect no error at all; some there will be.
-_LEAST_UNIT = 0.05
+_LEAST_UNIT = 0.02
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ def _own_quantiles(
         raw_WKR = raw_EWKR.mean(0)  # of quantile functions, whatever the output
         if not isinstance(output, Distribution):
             point_WK = output.point(raw_WKR).numpy().astype(np.float64)
-            unit_W = seasonal_change(scaler.inner(windows), season_length) / scale_W + _LEAST_UNIT
+            unit_W = naive_error(scaler.inner(windows), season_length) / scale_W + _LEAST_UNIT
             return np.repeat(point_WK[..., None], len(q), axis=-1), unit_W[:, None], level_W, scale_W
         found_WKQ = output.quantiles(raw_WKR, levels, _tensor(scale_W)[:, None]).numpy().astype(np.float64)
     unit_WK = np.ones((len(windows), 1))
@@ -261,17 +261,20 @@ def _own_quantiles(
     return found_WKQ[..., :-2], unit_WK, level_W, scale_W
 
 
-def seasonal_change(windows: Windows, season_length: int) -> Array:
-    """The mean absolute change over a season in each window's history, over a step where it shows no season: (W,)."""
+def naive_error(windows: Windows, season_length: int) -> Array:
+    """The mean absolute change over a step or over a season in each window's history, whichever is less: (W,).
+
+    The lesser, since a season says nothing of a series that wanders, nor a step of one that swings.
+    """
     history_WL, known_WL = windows.history()
-    found = np.zeros(len(windows))
-    for m in (1, season_length):  # the last that a window can tell stands
+    found = np.full(len(windows), np.inf)
+    for m in {1, season_length}:
         if m < history_WL.shape[1]:
             both = known_WL[:, m:] & known_WL[:, :-m]
             total = np.where(both, np.abs(history_WL[:, m:] - history_WL[:, :-m]), 0.0).sum(axis=1)
             count = both.sum(axis=1)
-            found = np.where(count > 0, total / np.maximum(count, 1), found)
-    return found
+            found = np.where(count > 0, np.minimum(found, total / np.maximum(count, 1)), found)
+    return np.where(np.isfinite(found), found, 0.0)
 
 
 def _paths(

@@ -42,7 +42,7 @@ def check_parameters(forecaster: "Forecaster") -> None:
         ("cell", tuple(LAYERS)),
         ("scaling", SCALINGS),
         ("anchor", ANCHORS),
-        ("loss", OUTPUTS),
+        ("loss", ("auto", *OUTPUTS)),
     ):
         if getattr(forecaster, name) not in among:
             raise ArgumentError(
@@ -68,6 +68,17 @@ def check_parameters(forecaster: "Forecaster") -> None:
             "Forecaster: expected anchor 'smoothed' with strategy 'direct', which starts from one origin alone, got "
             f"{forecaster.strategy!r}; pass another anchor or strategy='direct'"
         )
+    if forecaster.loss == "negative-binomial":
+        if forecaster.scaling not in ("auto", "mean"):
+            raise ArgumentError(
+                "Forecaster: expected scaling 'mean' with loss 'negative-binomial', whose counts begin at 0, got "
+                f"{forecaster.scaling!r}; leave scaling out, or choose another loss"
+            )
+        if forecaster.logarithms:
+            raise ArgumentError(
+                "Forecaster: expected logarithms None or False with loss 'negative-binomial', which is of counts, got "
+                "True; leave logarithms out, or choose another loss"
+            )
     _check_dropout(forecaster.dropout)
     seed: Any = forecaster.seed
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:

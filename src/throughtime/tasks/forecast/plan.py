@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from throughtime.data.frames import SeriesSet
-from throughtime.errors import DataError
+from throughtime.errors import ArgumentError, DataError
 from throughtime.tasks.forecast.baselines import LinearAutoregression, naive, seasonal_naive
 from throughtime.tasks.forecast.scaling import Scaler
 from throughtime.tasks.forecast.smoothing import smoothed
@@ -137,6 +137,21 @@ def choose_lags(input_size: int, season_length: int) -> tuple[int, ...]:
 def whole_segments(input_size: int, segment: int) -> int:
     """The history in whole segments, one at least."""
     return max(segment, input_size - input_size % segment)
+
+
+def check_room(series: SeriesSet, segment: int, horizon: int, who: str) -> None:
+    """Refuse a segment that is longer than the history that a typical series leaves.
+
+    Raises:
+        ArgumentError: the segment is longer.
+    """
+    typical = int(np.median(series.lengths))
+    most = typical - horizon * (2 if len(series) < _FEW_SERIES else 1)
+    if segment > most:
+        raise ArgumentError(
+            f"{who}: expected segment_size to be at most {max(most, 1)}, the history that series of {typical} points "
+            f"leave for horizon {horizon}, got {segment}; pass a shorter one, or leave it out"
+        )
 
 
 def split(series: SeriesSet, input_size: int, horizon: int, seed: int, clean: bool = False) -> Split:

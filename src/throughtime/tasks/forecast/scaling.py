@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from throughtime.tasks.forecast.baselines import last_observed
 from throughtime.tasks.forecast.windows import Windows
 
 Array = NDArray[np.float64]
@@ -74,20 +75,35 @@ def _constant(level: Any, deviation: Any) -> Any:
 
 
 def moments(windows: Windows) -> tuple[Array, Array]:
-    """Mean and standard deviation of each window's history, both (N,)."""
-    if len(windows) <= _PIECE:
-        return _moments(windows)
-    pieces = [_moments(windows[first : first + _PIECE]) for first in range(0, len(windows), _PIECE)]
-    return np.concatenate([level for level, _ in pieces]), np.concatenate([deviation for _, deviation in pieces])
+    """Mean and standard deviation of each window's history, both (N,).
+
+    Where all of it is missing, the last value observed before it (0: none), and 0.
+    """
+    pieces = [_moments(windows[first : first + _PIECE]) for first in range(0, max(len(windows), 1), _PIECE)]
+    level, deviation = (np.concatenate(each) for each in zip(*pieces, strict=True))
+    empty = np.flatnonzero(np.isnan(level))
+    if len(empty):
+        level[empty] = _last_value(windows[empty])
+    return level, deviation
+
+
+def _last_value(windows: Windows) -> Array:
+    """The last value observed before each origin, 0 where there is none, (N,)."""
+    return np.nan_to_num(windows.flat_values[last_observed(windows, windows.origins - 1)], nan=0.0)
 
 
 def mean_size(windows: Windows) -> Array:
-    """Mean magnitude of each window's history, (N,)."""
+    """Mean magnitude of each window's history, or of the last value before it where all of it is missing, (N,)."""
     sizes = []
     for first in range(0, len(windows), _PIECE):
         history_NL, valid_NL = windows[first : first + _PIECE].history()
-        sizes.append(np.abs(history_NL).sum(1) / np.maximum(valid_NL.sum(1), 1))
-    return np.concatenate(sizes)
+        count = valid_NL.sum(1)
+        sizes.append(np.where(count, np.abs(history_NL).sum(1) / np.maximum(count, 1), np.nan))
+    size = np.concatenate(sizes)
+    empty = np.flatnonzero(np.isnan(size))
+    if len(empty):
+        size[empty] = np.abs(_last_value(windows[empty]))
+    return size
 
 
 def _moments(windows: Windows) -> tuple[Array, Array]:
@@ -97,7 +113,7 @@ def _moments(windows: Windows) -> tuple[Array, Array]:
     own_N1 = np.take_along_axis(history_NL, valid_NL.argmax(1)[:, None], axis=1)
     level = own_N1[:, 0] + np.where(valid_NL, history_NL - own_N1, 0.0).sum(1) / count
     centred = np.where(valid_NL, history_NL - level[:, None], 0.0)
-    return level, np.sqrt((centred**2).sum(1) / count)
+    return np.where(valid_NL.any(1), level, np.nan), np.sqrt((centred**2).sum(1) / count)
 
 
 def _series_moments(windows: Windows) -> tuple[Array, Array]:

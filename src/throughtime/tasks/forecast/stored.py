@@ -20,7 +20,7 @@ from throughtime.tasks.forecast.conformal import Calibration
 from throughtime.tasks.forecast.features import Inputs
 from throughtime.tasks.forecast.fitting import build_model
 from throughtime.tasks.forecast.network import ANCHORS, Design
-from throughtime.tasks.forecast.outputs import output_named
+from throughtime.tasks.forecast.outputs import OUTPUTS, output_named
 from throughtime.tasks.forecast.plain import PlainNet
 from throughtime.tasks.forecast.scaling import SCALINGS, Scaler
 from throughtime.training import EpochRecord, TrainingResult
@@ -55,7 +55,10 @@ def to_folder(forecaster: "Forecaster") -> tuple[dict[str, np.ndarray], dict[str
             "inputs": f.inputs_.to_json(),
             "recipe": f.recipe_,
             "refitted": f.refitted_,
+            "loss": f.loss_,
         }
+        if (nets := len(f.model_.members)) < f.ensemble:  # training was ended early
+            fitted["nets"] = nets
     if f.calibration_ is not None:
         tensors[_CONFORMAL] = f.calibration_.offsets_QK
         fitted["conformal"] = f.calibration_.as_dict()
@@ -85,33 +88,36 @@ def from_folder(forecaster: "Forecaster", tensors: Mapping[str, np.ndarray], ext
     f.linear_ = linear_from(tensors, f.horizon, f.input_size_)
     f.series_ = series_from(tensors, extra["series"])
     f.frequency_ = f.series_.frequency
+    f.loss_ = choice_from({"loss": fitted.get("loss", f.loss)}, "loss", OUTPUTS)
     f.design_ = f.inputs_ = None
     f.recipe_, f.refitted_ = {}, False
     f.calibration_ = None
     if "conformal" in fitted:
         f.calibration_ = Calibration.from_dict(fitted["conformal"], tensors[_CONFORMAL], f.horizon)
-    layers = f.num_layers or 1
+    nets, layers = f.ensemble, f.num_layers or 1
     if "design" in fitted:
         design, inputs = design_from(fitted["design"], f), Inputs.from_json(fitted["inputs"])
         f.design_, f.inputs_ = design, inputs
         f.recipe_, f.refitted_ = dict(fitted["recipe"]), bool(fitted["refitted"])
-        layers = design.num_layers * f.ensemble
+        if "nets" in fitted and (nets := count_from(fitted, "nets")) > f.ensemble:
+            raise ValueError(f"nets: {nets} in an ensemble of {f.ensemble}")
+        layers = design.num_layers * nets
         sizes = {"n_series": 0, "past": 0, "future": 0, "static": 0, "categories": ()} | inputs.sizes
         if any(getattr(design, name) != size for name, size in sizes.items()):
             raise ValueError(f"inputs: {sizes!r} for a net that reads others")
     check_tensors(tensors, layers)
     with torch.device("meta"):  # shapes alone, so that no size in a damaged folder takes memory
-        check_model(_empty(f), tensors)
+        check_model(_empty(f, nets), tensors)
     with torch.random.fork_rng(devices=[]):
-        model = _empty(f)
+        model = _empty(f, nets)
     load_module_tensors(model, tensors)
     f.model_ = model.eval()
 
 
-def _empty(forecaster: "Forecaster") -> Any:
+def _empty(forecaster: "Forecaster", nets: int) -> Any:
     f = forecaster
     if f.design_ is not None:
-        return build_model(f.design_, f.loss, f.ensemble, 0)
+        return build_model(f.design_, f.loss_, nets, 0)
     return PlainNet(
         f.strategy,
         cell=f.cell,
@@ -121,7 +127,7 @@ def _empty(forecaster: "Forecaster") -> Any:
         horizon=f.horizon,
         anchor=f.anchor_,
         season_length=f.season_length_,
-        loss=f.loss,
+        loss=f.loss_,
     )
 
 
@@ -146,7 +152,7 @@ def design_from(fields: Mapping[str, Any], forecaster: "Forecaster") -> Design:
         "anchor": f.anchor_,
         "input_size": f.input_size_,
         "season_length": f.season_length_,
-        "outputs": output_named(f.loss).size,
+        "outputs": output_named(f.loss_).size,
     }
     asked = {"hidden_size": f.hidden_size, "num_layers": f.num_layers, "segment": f.segment_size}
     same |= {name: value for name, value in asked.items() if value is not None}

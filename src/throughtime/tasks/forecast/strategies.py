@@ -218,7 +218,10 @@ class Direct(Strategy):
 
 
 class Sequence(Strategy):
-    """K values after every segment: a sequence to a sequence. Only the last ones are used to forecast."""
+    """K values after every segment: a sequence to a sequence. Only the last ones are used to forecast.
+
+    In training the last count as much as all together.
+    """
 
     name = "sequence"
 
@@ -250,7 +253,7 @@ class Sequence(Strategy):
         return self.everywhere(batch, last=True).squeeze(1)
 
     def losses(self, batch: Batch) -> list[Tensor]:
-        """That of the forecasts after every segment."""
+        """Those of the forecasts after every segment, and of the last, which alone are used."""
         d, K = self.design, self.design.horizon
         raw_BnKR = self.everywhere(batch)
         B, n = raw_BnKR.shape[:2]
@@ -262,7 +265,7 @@ class Sequence(Strategy):
         loss = self.output.loss(
             raw_BnKR.reshape(B * n, K, -1), follows.reshape(B * n, K), batch.scale.repeat_interleave(n).unsqueeze(-1)
         )
-        return [masked_mean(loss, mask)]
+        return [masked_mean(loss, mask), self.at_origin(raw_BnKR[:, -1], batch)]
 
 
 class Recursive(Strategy):

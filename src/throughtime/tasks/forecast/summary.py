@@ -24,10 +24,11 @@ def summarise(forecaster: "Forecaster") -> str:
     else:
         layers, hidden = design.num_layers, design.hidden_size
         lines.append(f"reads       {_inputs(f)}")
-    several = f"{f.ensemble} nets of " if f.ensemble > 1 else ""
+    nets = len(f.model_.members)  # fewer than were asked for, where training was ended early
+    several = f"{nets} nets of " if nets > 1 else ""
     lines.append(
         f"model       {several}{f.strategy} {f.cell}, {layers} x {hidden}, {f.n_parameters_} parameters; "
-        f"scaling {f.scaler_.kind}{' of logarithms' * bool(f.scaler_.floor)}, anchor {f.anchor_}, loss {f.loss}"
+        f"scaling {f.scaler_.kind}{' of logarithms' * bool(f.scaler_.floor)}, anchor {f.anchor_}, loss {f.loss_}"
     )
     if f.recipe_:
         told = f.recipe_

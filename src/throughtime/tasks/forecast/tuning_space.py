@@ -78,7 +78,7 @@ class ForecastSearch:
         self._seen = self._series.cut(held_out)
         behind = self.n_later * self.step_size
         self._deciding = self._series.cut(behind) if behind else self._series
-        self._by_distribution = isinstance(output_named(forecaster.loss), Distribution)
+        self._by_distribution = forecaster.loss != "auto" and isinstance(output_named(forecaster.loss), Distribution)
         self._epochs: dict[str, int] = {}
 
     @property

@@ -16,6 +16,8 @@ from throughtime.data.frames import SeriesSet
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
+SEASONS_BACK = 4  # how far `fill_gaps` looks for a value of the same season
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -120,9 +122,11 @@ def training_windows(
 
 
 def fill_gaps(flat_values: Array, offsets: Index, season_length: int) -> Array:
-    """What a net reads where a value is missing (it is told that it was), and what anchors stand on.
+    """What a net reads where a value is missing, and what anchors stand on.
 
-    The value a season before, up to four of them; else the last value observed; else, before the first, the first.
+    A net trained on series with gaps is told beside it that the value is missing; one trained without takes it for
+    observed. The value a season before, up to four of them; else the last value observed; else, before the first, the
+    first.
     """
     gaps = np.flatnonzero(np.isnan(flat_values))
     if not len(gaps):
@@ -135,7 +139,7 @@ def fill_gaps(flat_values: Array, offsets: Index, season_length: int) -> Array:
     following = np.minimum.accumulate(ahead[::-1])[::-1][gaps]
     source = np.where(last >= starts, last, following)
     if season_length > 1:
-        for back in range(4, 0, -1):
+        for back in range(SEASONS_BACK, 0, -1):
             place = gaps - back * season_length
             usable = (place >= starts) & (known[np.maximum(place, 0)] >= 0)
             source = np.where(usable, place, source)

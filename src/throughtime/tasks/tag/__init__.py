@@ -1,14 +1,22 @@
 """Tagging: which tokens of a text are what.
 
-schemes    tag schemes: detect, convert, pieces and back, what may follow what
-scores     precision, recall and F1 of pieces, as conlleval counts
-tagger     Tagger: fit, predict, save, load
-sentences  tagged sentences as they are given, checked
-units      tokens as numbers: words, letters, casing
-batches    sentences on their way into a net
-network    the net: tokens in, a score of every tag out
-decoding   from scores to tags, pieces and how sure they are
-entities   Entity: a labelled piece of a text
+tagger      Tagger: fit, predict, evaluate, save, load
+sentences   tagged sentences as they are given, checked
+schemes     tag schemes: detect, convert, pieces and back, what may follow what
+units       tokens as numbers: words, letters, casing
+batches     sentences on their way into a net
+network     the net: tokens in, a score of every tag out
+decoding    from scores to tags, pieces and how sure they are
+entities    Entity: a labelled piece of a text
+scores      precision, recall and F1 of pieces, as conlleval counts
+baselines   the most frequent tag of each token, and a linear classifier of each
+evaluation  TagEvaluation: a model's figures beside the baselines'
+parameters  hyper-parameters, checked
+stored      the parts of a model folder
 """
 
-__all__: list[str] = []
+from throughtime.tasks.tag.entities import Entity
+from throughtime.tasks.tag.evaluation import TagEvaluation
+from throughtime.tasks.tag.tagger import Tagger
+
+__all__ = ["Entity", "TagEvaluation", "Tagger"]

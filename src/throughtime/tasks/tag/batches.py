@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from throughtime.tasks.tag.units import Forms, SentenceIds
+from throughtime.tasks.tag.units import Forms, SentenceIds, TagUnits
 from throughtime.training import fingerprint
 
 
@@ -45,7 +45,15 @@ class TagSource:
         self._letter_lengths = torch.tensor([len(letters) for letters in forms.letters])
         self._casings = torch.tensor(forms.casings)
         self._tags = None if tags is None else [torch.tensor(row, dtype=torch.int64) for row in tags]
-        self.lengths = torch.tensor([len(sentence.words) for sentence in sentences])
+        self.lengths = torch.tensor([len(sentence.words) for sentence in sentences], dtype=torch.int64)
+
+    @classmethod
+    def of(
+        cls, sentences: Sequence[Sequence[str]], units: TagUnits, tags: Sequence[Sequence[int]] | None
+    ) -> "TagSource":
+        """Tokens, read by these vocabularies; none of the sentences is empty."""
+        forms = Forms(units)
+        return cls([units.encode(tokens, forms) for tokens in sentences], forms, tags)
 
     def __len__(self) -> int:
         return len(self.sentences)

@@ -74,11 +74,15 @@ class LetterConvolution(nn.Module):
         self.convolution = nn.Conv1d(size, filters, _KERNEL, padding=_KERNEL - 1)
 
     def forward(self, x: Tensor, *, lengths: Tensor) -> Tensor:
-        """Past a length stand zeros, as before the first character."""
-        steps = torch.arange(len(x), device=x.device).unsqueeze(1)
-        x = x.masked_fill((steps >= lengths).unsqueeze(2), 0.0)
-        found_FXC: Tensor = self.convolution(x.permute(1, 2, 0))
-        return found_FXC.amax(2)
+        """Two zeros stand before the first character and after the last one of each form."""
+        if not len(x):  # torch convolves nothing that has no step
+            x = nn.functional.pad(x, (0, 0, 0, 0, 0, 1))
+        steps = torch.arange(len(x) + _KERNEL - 1, device=x.device).unsqueeze(1)
+        x = x.masked_fill((steps[: len(x)] >= lengths).unsqueeze(2), 0.0)
+        found_FCX: Tensor = self.convolution(x.permute(1, 2, 0))
+        # What sees the padding of a batch alone does not count.
+        beyond_FX = (steps >= lengths + _KERNEL - 1).T
+        return found_FCX.masked_fill(beyond_FX.unsqueeze(1), -torch.inf).amax(2)
 
 
 class TagNet(nn.Module):

@@ -14,6 +14,8 @@ from throughtime.tasks.tag.schemes import SCHEMES, detect, misfits
 
 _logger = logging.getLogger("throughtime.tasks")
 _HELD_OUT = 0.1
+LONGEST = 512  # tokens that are read together
+_SENTENCE_ENDS = frozenset(".!?…。！？")
 
 
 class Given(NamedTuple):
@@ -53,7 +55,7 @@ def read_sentences(given: Any, who: str, scheme: str = "auto") -> Given:
                 if path is not None:
                     place = f"{path}: line {sentence.line + misfit.position}"
                 first = first or f"{place}: {misfit.tag} read as {misfit.read_as}"
-    except ArgumentError as error:
+    except ArgumentError as error:  # a tag that is none
         raise DataError(f"{who}: {_where(sentences, path)}: {error}") from error
     if repaired and scheme != "auto":
         raise DataError(
@@ -74,7 +76,9 @@ def held_out(sentences: Sequence[TaggedSentence], seed: int) -> tuple[list[Tagge
         DataError: fewer than two sentences.
     """
     if len(sentences) < 2:
-        raise DataError("Tagger.fit: expected at least 2 sentences, one to learn from and one to validate on, got 1")
+        raise DataError(
+            "Tagger.fit: expected at least 2 sentences, one to learn from and one to validate on, got 1; give more"
+        )
     count = max(1, round(_HELD_OUT * len(sentences)))
     held = np.zeros(len(sentences), dtype=bool)
     held[np.random.Generator(np.random.PCG64(seed)).permutation(len(sentences))[:count]] = True
@@ -82,6 +86,38 @@ def held_out(sentences: Sequence[TaggedSentence], seed: int) -> tuple[list[Tagge
         [sentence for sentence, out in zip(sentences, held, strict=True) if not out],
         [sentence for sentence, out in zip(sentences, held, strict=True) if out],
     )
+
+
+def is_tokens(value: Any) -> bool:
+    """Whether this is a list, a tuple or a one-dimensional array of text."""
+    held = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+    return held and all(isinstance(item, str) for item in value)
+
+
+def cut(tokens: Sequence[str]) -> list[slice]:
+    """The parts in which a long text is read: at most `LONGEST` tokens each, cut after a sentence's end where there is
+    one in the last three quarters of them.
+
+    >>> cut(["a"] * 3), len(cut(["a"] * 1025))
+    ([slice(0, 3, None)], 3)
+    """
+    parts, begin = [], 0
+    while len(tokens) - begin > LONGEST:
+        limit = begin + LONGEST
+        ends = (at + 1 for at in range(limit - 1, limit - 3 * LONGEST // 4, -1) if tokens[at] in _SENTENCE_ENDS)
+        end = next(ends, limit)
+        parts.append(slice(begin, end))
+        begin = end
+    return [*parts, slice(begin, len(tokens))]
+
+
+def shortened(sentences: Iterable[TaggedSentence]) -> list[TaggedSentence]:
+    """Sentences of at most `LONGEST` tokens each, see `cut`."""
+    return [
+        TaggedSentence(sentence.tokens[part], sentence.tags[part], sentence.line)
+        for sentence in sentences
+        for part in cut(sentence.tokens)
+    ]
 
 
 def _pairs(given: Iterable[Any], who: str) -> Iterable[TaggedSentence]:
@@ -95,7 +131,7 @@ def _pairs(given: Iterable[Any], who: str) -> Iterable[TaggedSentence]:
             raise ArgumentTypeError(f"{place}: expected a pair (tokens, tags), got {row!r}; pass two lists")
         tokens, tags = row[0], row[1]
         for name, value in (("tokens", tokens), ("tags", tags)):
-            if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+            if not is_tokens(value):
                 raise ArgumentTypeError(
                     f"{place}: expected {name} as a list of text, got {value!r}; pass a list of str"
                 )
@@ -104,7 +140,10 @@ def _pairs(given: Iterable[Any], who: str) -> Iterable[TaggedSentence]:
                 f"{place}: expected a tag for each of {len(tokens)} tokens, got {len(tags)}; add or drop one"
             )
         if "" in tokens:
-            raise DataError(f"{place}: expected tokens that are not empty, got '' as number {list(tokens).index('')}")
+            raise DataError(
+                f"{place}: expected tokens that are not empty, got '' as number {list(tokens).index('')}; "
+                "drop it and its tag"
+            )
         if len(tokens):
             yield TaggedSentence(list(tokens), list(tags))
 

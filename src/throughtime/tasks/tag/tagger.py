@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Self
 
@@ -11,27 +11,29 @@ import numpy as np
 import torch
 
 from throughtime.data.conll import TaggedSentence
-from throughtime.data.tokens import Tokenizer
-from throughtime.errors import ArgumentError, ArgumentTypeError, DataError
+from throughtime.data.tokens import Token, Tokenizer
+from throughtime.errors import ArgumentTypeError, DataError
 from throughtime.models.losses import SequenceLoss
-from throughtime.nn.layers import LAYERS
-from throughtime.tasks.calibration import least_temperature
-from throughtime.tasks.estimator import Estimator, load_module_tensors, module_tensors
+from throughtime.nn.arguments import check_size
+from throughtime.tasks.calibration import least_temperature, logistic, reliability
+from throughtime.tasks.estimator import Estimator
+from throughtime.tasks.tag import parameters, stored
+from throughtime.tasks.tag.baselines import Baselines
 from throughtime.tasks.tag.batches import TagBatch, TagSource
 from throughtime.tasks.tag.decoding import Found, TagModel
 from throughtime.tasks.tag.entities import Entity, entities, joined
-from throughtime.tasks.tag.network import CHARACTERS, TagDesign
-from throughtime.tasks.tag.schemes import convert, spans, tag_names
-from throughtime.tasks.tag.sentences import held_out, read_sentences
-from throughtime.tasks.tag.units import Forms, TagUnits, word_form
+from throughtime.tasks.tag.evaluation import MODEL, TagEvaluation
+from throughtime.tasks.tag.network import TagDesign
+from throughtime.tasks.tag.schemes import Span, convert, spans, tag_names
+from throughtime.tasks.tag.scores import compare
+from throughtime.tasks.tag.sentences import cut, held_out, is_tokens, read_sentences, shortened
+from throughtime.tasks.tag.stored import MOST_LABELS, WORKING
+from throughtime.tasks.tag.units import TagUnits, has_surrogate, word_form
 from throughtime.training import Callback, RunFolder, TrainingConfig, TrainingResult, train
 
-# The scheme that every tagger works in, whatever its data are written in: an end has a tag of its own.
-_SCHEME = "BIOES"
 # Where `epochs` is None: steps of the optimizer, and bounds on how often the data are seen.
 _STEPS, _LEAST_EPOCHS, _MOST_EPOCHS = 5000, 8, 40
 _PREDICTED_TOKENS = 4096  # in a batch, padding counted
-_PREDICTED_TEXTS = 2048  # at a time: what is sorted by length together
 
 
 class Tagger(Estimator):
@@ -131,47 +133,61 @@ class Tagger(Estimator):
             ArgumentError: a hyper-parameter out of its range.
             DataError: sentences that cannot be used; the message names the first.
         """
-        self._check_parameters()
+        parameters.check(self)
         given = read_sentences(sentences, "Tagger.fit", self.scheme)
         if validation is None:
             training, held = held_out(given.sentences, self.seed)
+            how = f"{len(held)} of the {len(given.sentences)} sentences"
         else:
-            later = read_sentences(validation, "Tagger.fit: validation", given.scheme)
-            training, held = given.sentences, later.sentences
-        labels = sorted({piece.label for sentence in training for piece in spans(sentence.tags)})
-        if not labels:
-            raise DataError(
-                f"Tagger.fit: expected at least one labelled piece, got {len(training)} sentences of O alone; "
-                "tag some tokens"
-            )
-        self.scheme_, self.labels_ = given.scheme, labels
-        self.units_ = TagUnits.build([sentence.tokens for sentence in training])
-        self.rule_ = self._rule()
-        self._tokenizer: Tokenizer | None = None
+            held = read_sentences(validation, "Tagger.fit: validation", self.scheme).sentences
+            training, how = given.sentences, f"the given {len(held)} sentences"
+        labels = labels_of(training)
+        training, held = shortened(training), shortened(held)
+        units = TagUnits.build([sentence.tokens for sentence in training])
+        single = units.pairs is not None
+        rule = ("characters" if single else "words") if self.rule == "auto" else Tokenizer(self.rule).rule
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            model = self._build(self._design())
-        model.net.learn_unknown(self._rare(training))
-        source, held_source = self._source(training), self._source(held)
-        self.model_ = model
-        config = self._training_config(source, max_seconds)
-        self.history_: TrainingResult = train(model, _loss, source, held_source, config, callbacks, run=run)
-        if self.history_.best_epoch is None and self.history_.stopped == "non-finite":
-            raise DataError(f"Tagger.fit: expected a finite loss, got none ({self.history_.message})")
-        self._calibrate(held_source)
-        self.n_sentences_, self.n_repaired_ = len(given.sentences), given.repaired
-        self.metrics_ = {
-            "validation_f1": 100 * (1 - self.history_.best_loss) if self.history_.best_loss is not None else None,
-            "best_epoch": self.history_.best_epoch,
-            "epochs": len(self.history_.history),
+            model = TagModel(self._design(units, labels), tag_names(labels, WORKING), WORKING, crf=self.crf)
+        model.net.learn_unknown(_rare(units, training))
+        numbers = _numbers(training, model.names)
+        source = TagSource.of([sentence.tokens for sentence in training], units, numbers)
+        held_source = TagSource.of([sentence.tokens for sentence in held], units, _numbers(held, model.names))
+        config = self._training_config(
+            tokens=int(source.lengths.sum()), longest=int(source.lengths.max()), max_seconds=max_seconds
+        )
+        if run is not None:
+            run = replace(run, about={**run.about, **{f"{self.task} {k}": v for k, v in self.get_params().items()}})
+        history = train(model, _loss, source, held_source, config, callbacks, run=run)
+        if history.best_epoch is None and history.stopped == "non-finite":
+            raise DataError(
+                f"Tagger.fit: expected a finite loss, got none ({history.message}); pass a smaller learning_rate"
+            )
+        model.eval()
+        f1 = _calibrate(model, held_source)
+        self.baselines_ = Baselines.fit(training, numbers, len(model.names), self.seed)
+        self.history_: TrainingResult = history
+        self.scheme_, self.labels_, self.units_, self.rule_ = given.scheme, labels, units, rule
+        self.n_sentences_, self.n_repaired_, self.validation_ = len(given.sentences), given.repaired, how
+        self.n_tokens_ = sum(len(sentence.tokens) for sentence in given.sentences)
+        self.metrics_: dict[str, Any] = {
+            "validation_f1": f1,
+            "best_epoch": history.best_epoch,
+            "epochs": len(history.history),
         }
+        self.origin_: dict[str, str] = {}
+        self.tokenizer_: Tokenizer | None = None
+        self.model_ = model
         return self
 
     def predict(self, texts: Any) -> Any:
         """The labelled pieces of texts.
 
+        A text of more than 512 tokens is read in parts that end with a sentence where one ends.
+
         Args:
-            texts: a text, or a list of texts and of token lists.
+            texts: a text, or a list of texts and of token lists; a list of str is a list of texts, so that the tokens
+                of one sentence go into a list of their own: ``predict([tokens])``.
 
         Returns:
             A list of `Entity` for each; for a single text its list alone.
@@ -181,111 +197,167 @@ class Tagger(Estimator):
             ArgumentTypeError: something that is neither a text nor a list of tokens.
         """
         if isinstance(texts, str):
-            return next(iter(self.stream([texts])))
+            return next(self.stream([texts]))
+        if not isinstance(texts, Iterable):
+            raise ArgumentTypeError(f"Tagger.predict: expected a text or a list of texts, got {texts!r}; pass str")
         return list(self.stream(texts))
 
-    def stream(self, texts: Iterable[str | Sequence[str]]) -> Iterator[list[Entity]]:
-        """`predict` for more texts than memory holds: the pieces of each, in order, some thousand texts at a time."""
+    def stream(self, texts: Iterable[str | Sequence[str]], *, at_once: int = 2048) -> Iterator[list[Entity]]:
+        """`predict` for more texts than memory holds: the pieces of each, in order.
+
+        Args:
+            at_once: texts that are read before the pieces of the first come; those of like length are tagged together.
+
+        Raises:
+            As `predict`.
+        """
         self._check_fitted("predict")
-        rest = iter(texts)
-        while some := list(islice(rest, _PREDICTED_TEXTS)):
+        check_size("Tagger.stream", "at_once", at_once)
+        return self._entities(iter(texts), at_once)
+
+    def _entities(self, texts: Iterator[str | Sequence[str]], at_once: int) -> Iterator[list[Entity]]:
+        while some := list(islice(texts, at_once)):
             read = [self._read(text) for text in some]
             found = self._find([[token.text for token in tokens] for _, tokens in read])
             for (text, tokens), one in zip(read, found, strict=True):
                 yield entities(text, tokens, one)
 
     def predict_tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
-        """The tag of every token, in the scheme of the training data."""
+        """The tag of every token, in the scheme of the training data.
+
+        Raises:
+            NotFittedError: nothing was fitted.
+            ArgumentTypeError: something that is no list of tokens.
+        """
         self._check_fitted("predict_tags")
+        for sentence in sentences:
+            if not is_tokens(sentence):
+                raise ArgumentTypeError(
+                    f"Tagger.predict_tags: expected lists of tokens, got {sentence!r}; pass a list of str for each"
+                )
         found = self._find([list(sentence) for sentence in sentences], probabilities=False)
         return [convert(one.tags, self.scheme_) for one in found]
 
-    def _read(self, text: Any) -> Any:
+    def evaluate(
+        self, sentences: Iterable[tuple[Sequence[str], Sequence[str]]] | str | os.PathLike[str]
+    ) -> TagEvaluation:
+        """Precision, recall and F1 as conlleval has them, beside the baselines, and how right the probabilities are.
+
+        The baselines were fitted in `fit` on the same sentences as the model: each token's most frequent tag, and a
+        linear classifier of each token over its word, affixes and casing and its neighbours'.
+
+        Args:
+            sentences: as in `fit`; the model should not have seen them.
+
+        Raises:
+            NotFittedError: nothing was fitted.
+            DataError: sentences that cannot be used; the message names the first.
+        """
+        self._check_fitted("evaluate")
+        given = read_sentences(sentences, "Tagger.evaluate", self.scheme)
+        tokens = [sentence.tokens for sentence in given.sentences]
+        found = self._find(tokens)
+        true = [sentence.tags for sentence in given.sentences]
+        tags = {MODEL: [one.tags for one in found]}
+        names = self.model_.names
+        for name, numbers in self.baselines_.predict(tokens, self.model_.constraints).items():
+            tags[name] = [[names[k] for k in row] for row in numbers]
+        pieces = [set(spans(row)) for row in true]
+        sure = [p for one in found for p in one.probabilities]
+        right = [piece in there for one, there in zip(found, pieces, strict=True) for piece in one.pieces]
+        counts = Counter(piece.label for there in pieces for piece in there)
+        return TagEvaluation(
+            scores={name: compare(true, [convert(row, given.scheme) for row in rows]) for name, rows in tags.items()},
+            reliability=reliability(sure, right),
+            unseen={label: counts[label] for label in sorted(counts.keys() - set(self.labels_))},
+            repaired=given.repaired,
+        )
+
+    def score(self, sentences: Any, y: None = None) -> float:
+        """F1, 0 to 1: higher is better, as scikit-learn wants it. `y` is scikit-learn's; tags come with the tokens."""
+        self._check_fitted("score")
+        given = read_sentences(sentences, "Tagger.score", self.scheme).sentences
+        found = self._find([sentence.tokens for sentence in given], probabilities=False)
+        return compare([sentence.tags for sentence in given], [one.tags for one in found]).overall.f1 / 100
+
+    def summary(self) -> str:
+        """What was trained on what."""
+        self._check_fitted("summary")
+        d = self.model_.net.design
+        repaired = f", {self.n_repaired_} tags repaired" if self.n_repaired_ else ""
+        labels = ", ".join(self.labels_[:8]) + (", ..." if len(self.labels_) > 8 else "")
+        best = f"best epoch {self.metrics_['best_epoch']} of {self.metrics_['epochs']}"
+        if self.metrics_["validation_f1"] is not None:
+            best += f", validation F1 {self.metrics_['validation_f1']:.2f}"
+        ways = "both ways" if d.bidirectional else "one way"
+        out = "CRF" if self.model_.crf is not None else "softmax"
+        size = sum(p.numel() for p in self.model_.parameters())
+        return "\n".join(
+            (
+                f"data        {self.n_sentences_} sentences, {self.n_tokens_} tokens, {self.scheme_}{repaired}",
+                f"labels      {labels}",
+                f"validation  {self.validation_}",
+                f"model       {d.cell}, {d.num_layers} x {d.hidden_size}, {ways}, {out}, {size} parameters",
+                f"training    {best}",
+            )
+        )
+
+    def _read(self, text: Any) -> tuple[str, list[Token]]:
         """A text and its tokens with their places."""
         if isinstance(text, str):
-            if self._tokenizer is None:
-                self._tokenizer = Tokenizer(self.rule_)
-            return text, self._tokenizer(text)
-        if isinstance(text, Sequence) and all(isinstance(token, str) for token in text):
+            if self.tokenizer_ is None:
+                self.tokenizer_ = Tokenizer(self.rule_)
+            return text, self.tokenizer_(text)
+        if is_tokens(text):
             return joined(text)
         raise ArgumentTypeError(f"Tagger.predict: expected a text or a list of tokens, got {text!r}; pass str")
 
     def _find(self, sentences: Sequence[Sequence[str]], *, probabilities: bool = True) -> list[Found]:
-        """What the model finds in sentences, batched by length."""
-        found = [Found([], [], [])] * len(sentences)
-        full = [row for row, sentence in enumerate(sentences) if len(sentence)]
-        forms = Forms(self.units_)
-        source = TagSource([self.units_.encode(sentences[row], forms) for row in full], forms, None)
-        self.model_.eval()
+        """What the model finds in sentences, cut where they are too long, batched by length."""
+        parts = [(row, part) for row, tokens in enumerate(sentences) if len(tokens) for part in cut(tokens)]
+        source = TagSource.of([sentences[row][part] for row, part in parts], self.units_, None)
         order = source.lengths.argsort(stable=True)
-        for rows in _pieces(source.lengths[order]):
-            indices = order[rows]
-            batch = source.batch(indices)
-            for row, one in zip(indices.tolist(), self.model_.find(batch, probabilities=probabilities), strict=True):
-                found[full[row]] = one
+        of_parts: dict[int, Found] = {}
+        for piece in _pieces(source.lengths[order]):
+            rows = order[piece]
+            batch = source.batch(rows)
+            of_parts |= zip(rows.tolist(), self.model_.find(batch, probabilities=probabilities), strict=True)
+        found = [Found([], [], []) for _ in sentences]
+        for number, (row, part) in enumerate(parts):
+            one, whole = of_parts[number], found[row]
+            whole.tags.extend(one.tags)
+            whole.pieces.extend(Span(p.start + part.start, p.end + part.start, p.label) for p in one.pieces)
+            whole.probabilities.extend(one.probabilities)
         return found
 
-    def _calibrate(self, held: TagSource) -> None:
-        """Set the temperature by which the validation tags are most probable."""
-        model = self.model_
-        model.eval()
-        batches = [held.batch(rows) for rows in torch.split(torch.arange(len(held)), 256)]
-        with torch.inference_mode():
-            read = [(batch, model.net(batch)) for batch in batches]
-
-            def loss(temperature: float) -> float:
-                model.temperature.fill_(temperature)
-                return float(sum(model.calibrated_loss(batch, x_TBK).sum() for batch, x_TBK in read))
-
-            model.temperature.fill_(least_temperature(loss))
-
-    def _source(self, sentences: Sequence[TaggedSentence]) -> TagSource:
-        forms = Forms(self.units_)
-        number = {name: i for i, name in enumerate(tag_names(self.labels_, _SCHEME))}
-        ids = [self.units_.encode(sentence.tokens, forms) for sentence in sentences]
-        # A label that training never saw counts as outside; the evaluation says so.
-        return TagSource(
-            ids, forms, [[number.get(tag, 0) for tag in convert(sentence.tags, _SCHEME)] for sentence in sentences]
-        )
-
-    def _rare(self, sentences: Sequence[TaggedSentence]) -> torch.Tensor:
-        counts = Counter(word_form(token) for sentence in sentences for token in sentence.tokens)
-        return torch.tensor([counts.get(word, 2) == 1 for word in self.units_.words])
-
-    def _rule(self) -> str:
-        if self.rule != "auto":
-            return Tokenizer(self.rule).rule
-        return "words" if self.units_.pairs is None else "characters"
-
-    def _design(self) -> TagDesign:
-        single = self.units_.pairs is not None
-        characters = ("none" if single else "lstm") if self.characters == "auto" else self.characters
+    def _design(self, units: TagUnits, labels: Sequence[str]) -> TagDesign:
+        characters = self.characters
+        if characters == "auto":
+            characters = "lstm" if units.pairs is None else "none"
         return TagDesign(
-            words=len(self.units_.words),
-            letters=len(self.units_.letters),
-            pairs=0 if self.units_.pairs is None else len(self.units_.pairs),
-            tags=len(tag_names(self.labels_, _SCHEME)),
+            words=len(units.words),
+            letters=len(units.letters),
+            pairs=0 if units.pairs is None else len(units.pairs),
+            tags=len(tag_names(labels, WORKING)),
             cell=self.cell,
-            hidden_size=self.hidden_size,
-            num_layers=self.num_layers,
+            hidden_size=int(self.hidden_size),
+            num_layers=int(self.num_layers),
             bidirectional=self.bidirectional,
-            dropout=self.dropout,
-            word_size=self.word_size,
-            character_size=self.character_size,
+            dropout=float(self.dropout),
+            word_size=int(self.word_size),
+            character_size=int(self.character_size),
             characters=characters,
         )
 
-    def _build(self, design: TagDesign) -> TagModel:
-        return TagModel(design, tag_names(self.labels_, _SCHEME), _SCHEME, crf=self.crf)
-
-    def _training_config(self, source: TagSource, max_seconds: float | None) -> TrainingConfig:
-        tokens = max(self.batch_tokens, int(source.lengths.max()))
-        steps = max(1, int(source.lengths.sum()) // tokens)
-        epochs = self.epochs or min(max(_STEPS // steps, _LEAST_EPOCHS), _MOST_EPOCHS)
+    def _training_config(self, *, tokens: int, longest: int, max_seconds: float | None) -> TrainingConfig:
+        a_step = max(self.batch_tokens, longest)
+        epochs = self.epochs
+        if epochs is None:
+            epochs = min(max(_STEPS // max(1, tokens // a_step), _LEAST_EPOCHS), _MOST_EPOCHS)
         return TrainingConfig(
             epochs=epochs,
             batch_size=128,
-            max_tokens=tokens,
+            max_tokens=a_step,
             learning_rate=self.learning_rate,
             schedule="onecycle",
             clip_norm=5.0,
@@ -294,37 +366,74 @@ class Tagger(Estimator):
             max_seconds=max_seconds,
         )
 
-    def _check_parameters(self) -> None:
-        for name, among in (("cell", tuple(LAYERS)), ("characters", ("auto", *CHARACTERS))):
-            if getattr(self, name) not in among:
-                raise ArgumentError(
-                    f"Tagger: expected {name} to be one of {', '.join(among)}, got {getattr(self, name)!r}; "
-                    "pass one of these"
-                )
-
     def _to_folder(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        design = asdict(self.model_.net.design)
-        extra = {
-            "design": design,
-            "labels": self.labels_,
-            "scheme": self.scheme_,
-            "rule": self.rule_,
-            "units": self.units_.to_json(),
-            "metrics": self.metrics_,
-            "sentences": self.n_sentences_,
-            "repaired": self.n_repaired_,
-        }
-        return module_tensors(self.model_), extra
+        return stored.tensors(self), stored.sections(self)
 
     def _from_folder(self, tensors: Mapping[str, np.ndarray], extra: Mapping[str, Any]) -> None:
-        self.labels_, self.scheme_, self.rule_ = list(extra["labels"]), str(extra["scheme"]), str(extra["rule"])
-        self.units_ = TagUnits.from_json(extra["units"])
-        self._tokenizer = None
-        model = self._build(TagDesign(**extra["design"]))
-        load_module_tensors(model, tensors)
-        self.model_ = model
-        self.metrics_ = dict(extra["metrics"])
-        self.n_sentences_, self.n_repaired_ = int(extra["sentences"]), int(extra["repaired"])
+        parameters.check(self)
+        stored.read_sections(self, tensors, extra)
+
+
+def labels_of(sentences: Sequence[TaggedSentence]) -> list[str]:
+    """The labels of pieces in sentences, by the alphabet.
+
+    Raises:
+        DataError: there is none, or more than `MOST_LABELS`, or one that no file can hold.
+    """
+    labels = sorted({piece.label for sentence in sentences for piece in spans(sentence.tags)})
+    who = "Tagger.fit"
+    if not labels:
+        raise DataError(
+            f"{who}: expected at least one labelled piece, got {len(sentences)} sentences of O alone; tag some tokens"
+        )
+    if len(labels) > MOST_LABELS:
+        raise DataError(
+            f"{who}: expected at most {MOST_LABELS} labels, got {len(labels)} (the first, {labels[0]!r}); "
+            "is the last column the tag?"
+        )
+    for label in labels:
+        if has_surrogate(label):
+            raise DataError(f"{who}: expected labels that UTF-8 can hold, got {label!r}; rename it")
+    return labels
+
+
+def _numbers(sentences: Sequence[TaggedSentence], names: Sequence[str]) -> list[list[int]]:
+    """Each token's tag as a number. A label that training never saw counts as outside; the evaluation says so."""
+    number = {name: i for i, name in enumerate(names)}
+    return [[number.get(tag, 0) for tag in convert(sentence.tags, WORKING)] for sentence in sentences]
+
+
+def _rare(units: TagUnits, sentences: Sequence[TaggedSentence]) -> torch.Tensor:
+    """(words,) True where a word occurs once."""
+    counts = Counter(word_form(token) for sentence in sentences for token in sentence.tokens)
+    return torch.tensor([counts[word] == 1 for word in units.words])
+
+
+def _calibrate(model: TagModel, held: TagSource) -> float | None:
+    """Calibrate on the validation sentences; their F1, None where nothing is there and nothing found.
+
+    First the temperature by which the tags are most probable, then a and b by which the pieces' probabilities are.
+    """
+    order = held.lengths.argsort(stable=True)
+    batches = [held.batch(order[rows]) for rows in _pieces(held.lengths[order])]
+    with torch.inference_mode():
+        read = [(batch, model.net(batch)) for batch in batches]
+
+        def loss(temperature: float) -> float:
+            model.temperature.fill_(temperature)
+            return float(sum(model.calibrated_loss(batch, x_TBK).sum() for batch, x_TBK in read))
+
+        model.temperature.fill_(least_temperature(loss))
+        sure: list[float] = []
+        right: list[bool] = []
+        there = 0
+        for batch, x_TBK in read:
+            for one, true in zip(model.read(batch, x_TBK), model.true_pieces(batch), strict=True):
+                sure += one.probabilities
+                right += [piece in true for piece in one.pieces]
+                there += len(true)
+        model.logistic.copy_(torch.tensor(logistic(sure, right)))
+    return 200 * sum(right) / (there + len(right)) if there + len(right) else None
 
 
 def _loss(model: Any, batch: TagBatch) -> SequenceLoss:

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from throughtime.data.vocabulary import Vocabulary
 
-__all__ = ["CASINGS", "LONGEST_TOKEN", "SentenceIds", "TagUnits"]
-
 PADDING, UNKNOWN = "<padding>", "<unk>"
 _RESERVED = (PADDING, UNKNOWN)
 CASINGS = ("lower", "title", "upper", "mixed", "digits", "other")
 LONGEST_TOKEN = 40  # characters that are read of a token: its first and its last 20
 _DIGIT = re.compile(r"\d")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _PAIR_COUNT = 2  # a pair that occurs once teaches nothing
 Ids = NDArray[np.int64]
 
@@ -77,14 +76,12 @@ class TagUnits:
         self.pairs = pairs
 
     @classmethod
-    def build(cls, sentences: Iterable[Sequence[str]], *, extra_words: Iterable[str] = ()) -> "TagUnits":
+    def build(cls, sentences: Iterable[Sequence[str]]) -> "TagUnits":
         """The vocabularies of these sentences. Pairs are kept where most tokens are single characters.
 
-        Args:
-            sentences: tokens.
-            extra_words: word forms to know besides, such as those that come with pretrained vectors.
+        Tokens with half of a surrogate pair, which no file can hold, stay unknown.
         """
-        read = list(sentences)
+        read = [[token for token in sentence if not has_surrogate(token)] for sentence in sentences]
         tokens = Counter(token for sentence in read for token in sentence)
         words: Counter[str] = Counter()
         letters: Counter[str] = Counter()
@@ -92,8 +89,6 @@ class TagUnits:
             words[word_form(token)] += count
             for letter in token:
                 letters[letter] += count
-        for word in extra_words:
-            words[word] += 1
         single = sum(count for token, count in tokens.items() if len(token) == 1)
         pairs = None
         if 2 * single > tokens.total():
@@ -138,6 +133,11 @@ class TagUnits:
         if words is None or letters is None:
             raise ValueError("units: words or letters are missing")
         return cls(words, letters, read["pairs"])
+
+
+def has_surrogate(token: str) -> bool:
+    """Whether half of a surrogate pair is in it, which no file in UTF-8 can hold."""
+    return _SURROGATE.search(token) is not None
 
 
 def word_form(token: str) -> str:
