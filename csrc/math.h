@@ -20,7 +20,7 @@ struct ExpConstants<float> {
     // ln 2 in two parts; the first has 9 significant bits, so that its product with an exponent is exact.
     static constexpr float ln2_high = 0.693359375f;
     static constexpr float ln2_low = -2.12194440e-4f;
-    static constexpr float lowest = -87.0f;    // 2^-126 is the smallest scale that is a normal number
+    static constexpr float lowest = -87.0f;  // 2^-126 is the smallest scale that is a normal number
     // Above 127.5 ln 2 the scale is 2^128, infinity. With m < 0 the product would be NaN, so that all goes to a place
     // where m > 0.
     static constexpr float last_finite = 88.376f;
