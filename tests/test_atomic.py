@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from throughtime._atomic import replacing, write_folder
-from throughtime.data.tables import check_table_target, check_writable
+from throughtime.data.tables.files import check_table_target, check_writable
 from throughtime.errors import DataError
 
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from benchmarks.speed import machine, store
 from throughtime import __version__
 from throughtime.data import Vocabulary
-from throughtime.data.text_units import END, UNKNOWN, Words
+from throughtime.data.text.units import END, UNKNOWN, Words
 from throughtime.models import Sampler
 from throughtime.tasks.language.chunks import Chunk
 from throughtime.tasks.language.net import LanguageNet, TextEncoder

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.command import files, run
 from throughtime.cli import main
-from throughtime.data.conll import write_conll
+from throughtime.data.text.conll import write_conll
 from throughtime.tasks import Tagger
 
 SMALL = (

@@ -21,8 +21,8 @@ HOUSE_FORM = re.compile(r".+: expected .*\bgot\b", re.DOTALL)
 OTHER_FORM = {
     "throughtime._atomic": 1,
     "throughtime._extras": 1,
-    "throughtime.data.assembly": 1,
-    "throughtime.data.tables": 2,
+    "throughtime.data.series.assembly": 1,
+    "throughtime.data.tables.files": 2,
     "throughtime.tasks.tuning": 1,
 }
 # Raised by Python's own protocols (a missing attribute, the end of a program), or for invariants of our own.

@@ -100,7 +100,7 @@ def split_forecast(frame: "pl.DataFrame", n: int) -> tuple[dict[str, Any], dict[
 
 
 def _data(series: "SeriesSet", forecaster: "Forecaster") -> list[tuple[str, str]]:
-    from throughtime.data.clock import format_time
+    from throughtime.data.times.clock import format_time
 
     lengths = series.lengths
     missing = int(np.isnan(series.flat_values).sum())

@@ -269,7 +269,7 @@ def _is_file(word: str) -> bool:
 
 
 def _lines(path: Path) -> Iterator[str]:
-    from throughtime.data.text import numbered_lines
+    from throughtime.data.text.files import numbered_lines
 
     return (line for _, line in numbered_lines(path))
 

@@ -33,7 +33,7 @@ def update(
     target = model if out is None else out
     if out is not None:
         check_model_target(out)
-    from throughtime.data.clock import format_time
+    from throughtime.data.times.clock import format_time
     from throughtime.tasks import Forecaster
 
     forecaster = Forecaster.load(model)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from throughtime.data import TextFiles, Texts
-from throughtime.data.text_units import build_units
+from throughtime.data.text.units import build_units
 from throughtime.tasks.language import baseline
 from throughtime.tasks.language.baseline import Bigram
 from throughtime.tasks.language.corpus import Corpus, build_corpus

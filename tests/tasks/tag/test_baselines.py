@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from throughtime.data.conll import TaggedSentence
+from throughtime.data.text.conll import TaggedSentence
 from throughtime.tasks.tag.baselines import Baselines, LinearTagger, MostFrequentTag, token_features
 from throughtime.tasks.tag.schemes import constraints, tag_names
 

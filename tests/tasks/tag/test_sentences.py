@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from throughtime.data.conll import TaggedSentence
+from throughtime.data.text.conll import TaggedSentence
 from throughtime.errors import ArgumentError, ArgumentTypeError, DataError
 from throughtime.tasks.tag.sentences import LONGEST, cut, held_out, read_sentences, shortened
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from throughtime.data.conll import write_conll
+from throughtime.data.text.conll import write_conll
 from throughtime.errors import ArgumentError, ArgumentTypeError, DataError, ModelFolderError, NotFittedError
 from throughtime.tasks.tag import Entity, Tagger
 from throughtime.tasks.tag.schemes import convert

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from throughtime._extras import require
-from throughtime.data.frames import SeriesSet, build_frame
+from throughtime.data.series.frames import SeriesSet, build_frame
 from throughtime.errors import DataError
 from throughtime.tasks.forecast import intervals
 from throughtime.tasks.forecast.baselines import naive, seasonal_naive

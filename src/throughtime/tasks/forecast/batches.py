@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from throughtime.data.frames import SeriesSet
+from throughtime.data.series.frames import SeriesSet
 from throughtime.tasks.forecast.features import Inputs, Known
 from throughtime.tasks.forecast.network import Batch
 from throughtime.tasks.forecast.scaling import Scaler

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from throughtime.data.frames import SeriesSet
+from throughtime.data.series.frames import SeriesSet
 from throughtime.errors import ArgumentError
 from throughtime.nn.layers import LAYERS
 from throughtime.tasks.comparison_records import Scores

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from throughtime.data.frames import SeriesSet
+from throughtime.data.series.frames import SeriesSet
 from throughtime.tasks.forecast import metrics
 from throughtime.tasks.forecast.metrics import METRICS
 from throughtime.tasks.forecast.naive2 import naive2

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from throughtime.data.calendar import calendar_features, calendar_names
-from throughtime.data.covariates import Covariates
-from throughtime.data.frames import SeriesSet
+from throughtime.data.series.covariates import Covariates
+from throughtime.data.series.frames import SeriesSet
+from throughtime.data.times.calendar import calendar_features, calendar_names
 from throughtime.tasks.forecast.windows import Windows
 
 Array = NDArray[np.float64]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from throughtime.data.frames import SeriesSet
+from throughtime.data.series.frames import SeriesSet
 from throughtime.errors import DataError
 from throughtime.tasks.forecast import plan, recipe
 from throughtime.tasks.forecast.batches import Prepared, WindowSource, prepare

@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from throughtime.data.frames import SeriesSet, build_frame, read_series
-from throughtime.data.future import read_future
+from throughtime.data.series.frames import SeriesSet, build_frame, read_series
+from throughtime.data.series.future import read_future
 from throughtime.tasks.estimator import Estimator
 from throughtime.tasks.forecast import backtest, fitting, intervals, plan, stored
 from throughtime.tasks.forecast.baselines import LinearAutoregression

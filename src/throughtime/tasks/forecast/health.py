@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from throughtime.data.frames import SeriesSet
+from throughtime.data.series.frames import SeriesSet
 from throughtime.models.modes import modes_kept
 from throughtime.tasks.forecast import plan
 from throughtime.tasks.forecast.batches import WindowSource

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from throughtime._extras import require
-from throughtime.data.frames import SeriesSet, read_series
-from throughtime.data.output import FrameKind
+from throughtime.data.series.frames import SeriesSet, read_series
+from throughtime.data.series.output import FrameKind
 from throughtime.errors import DataError
 from throughtime.tasks.forecast.windows import SEASONS_BACK
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from throughtime.data.frames import SeriesSet
+from throughtime.data.series.frames import SeriesSet
 from throughtime.errors import ArgumentError, DataError
 from throughtime.tasks.forecast.baselines import LinearAutoregression, naive, seasonal_naive
 from throughtime.tasks.forecast.scaling import Scaler

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from throughtime.data.frames import SeriesSet
+from throughtime.data.series.frames import SeriesSet
 from throughtime.tasks.forecast.windows import Windows
 from throughtime.training import TrainingConfig
 

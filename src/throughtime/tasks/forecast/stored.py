@@ -1,20 +1,19 @@
 """A forecaster's parts as arrays and JSON, and back: its net, the end of its series, and how training went."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from throughtime._extras import require
-from throughtime.data.covariates import Covariates
-from throughtime.data.frames import SeriesSet
-from throughtime.data.frequency import Frequency
-from throughtime.data.inference import check_regular
-from throughtime.data.series import FrameKind
-from throughtime.tasks.estimator import MODEL_PREFIX, load_module_tensors, module_tensors
+from throughtime.data.series.covariates import Covariates
+from throughtime.data.series.frames import SeriesSet
+from throughtime.data.series.output import FrameKind
+from throughtime.data.times.frequency import Frequency
+from throughtime.data.times.inference import check_regular
+from throughtime.tasks.estimator import load_module_tensors, module_tensors
 from throughtime.tasks.forecast.baselines import LinearAutoregression
 from throughtime.tasks.forecast.conformal import Calibration
 from throughtime.tasks.forecast.features import Inputs
@@ -23,7 +22,14 @@ from throughtime.tasks.forecast.network import ANCHORS, Design
 from throughtime.tasks.forecast.outputs import OUTPUTS, output_named
 from throughtime.tasks.forecast.plain import PlainNet
 from throughtime.tasks.forecast.scaling import SCALINGS, Scaler
-from throughtime.training import EpochRecord, TrainingResult
+from throughtime.tasks.stored import (
+    check_model,
+    check_tensors,
+    choice_from,
+    count_from,
+    history_from_json,
+    history_json,
+)
 
 if TYPE_CHECKING:
     from throughtime.tasks.forecast.forecaster import Forecaster
@@ -105,7 +111,7 @@ def from_folder(forecaster: "Forecaster", tensors: Mapping[str, np.ndarray], ext
         sizes = {"n_series": 0, "past": 0, "future": 0, "static": 0, "categories": ()} | inputs.sizes
         if any(getattr(design, name) != size for name, size in sizes.items()):
             raise ValueError(f"inputs: {sizes!r} for a net that reads others")
-    check_tensors(tensors, layers)
+    check_tensors(tensors, layers, _MAY_BE_MISSING)
     with torch.device("meta"):  # shapes alone, so that no size in a damaged folder takes memory
         check_model(_empty(f, nets), tensors)
     with torch.random.fork_rng(devices=[]):
@@ -258,59 +264,9 @@ def scaler_from(fields: Mapping[str, Any]) -> Scaler:
     return scaler
 
 
-def choice_from(fields: Mapping[str, Any], name: str, choices: Sequence[str]) -> str:
-    """A name that is one of the choices, "auto" apart; else ValueError."""
-    value = fields[name]
-    if value == "auto" or value not in choices:
-        raise ValueError(f"{name}: {value!r}")
-    return str(value)
-
-
-def count_from(fields: Mapping[str, Any], name: str) -> int:
-    """A positive whole number; else ValueError."""
-    value = fields[name]
-    if type(value) is not int or value < 1:
-        raise ValueError(f"{name}: {value!r}")
-    return value
-
-
 def linear_from(tensors: Mapping[str, np.ndarray], horizon: int, input_size: int) -> LinearAutoregression:
     """The linear baseline again; ValueError where it is one for another horizon or longer windows."""
     weight, bias = tensors["linear.weight"], tensors["linear.bias"]
     if weight.ndim != 2 or weight.shape[0] > input_size or weight.shape[1:] != (horizon,) or bias.shape != (horizon,):
         raise ValueError(f"linear: weight {weight.shape} and bias {bias.shape} for horizon {horizon}")
     return LinearAutoregression(weight, bias)
-
-
-def check_tensors(tensors: Mapping[str, np.ndarray], num_layers: int) -> None:
-    """ValueError where a number is not finite, or where there cannot be that many layers."""
-    for name, value in tensors.items():
-        if name in _MAY_BE_MISSING and value.dtype.kind == "f":
-            value = np.nan_to_num(value, nan=0.0, posinf=np.inf, neginf=-np.inf)
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise ValueError(f"{name}: a number that is not finite")
-    if num_layers > len(tensors):
-        raise ValueError(f"num_layers: {num_layers} with {len(tensors)} tensors")
-
-
-def check_model(model: nn.Module, tensors: Mapping[str, np.ndarray]) -> None:
-    """ValueError where the tensors are not this model's by name and shape."""
-    expected = {MODEL_PREFIX + name: tuple(value.shape) for name, value in model.state_dict().items()}
-    found = {name: value.shape for name, value in tensors.items() if name.startswith(MODEL_PREFIX)}
-    for name in sorted({*expected, *found}):
-        if expected.get(name) != found.get(name):
-            raise ValueError(f"{name}: shape {found.get(name)} where {expected.get(name)} belongs")
-
-
-def history_json(history: TrainingResult) -> dict[str, Any]:
-    """How training went, epoch by epoch; what stands at its default is left out, as in folders older than the field."""
-    return {**_told(history), "history": [_told(record) for record in history.history]}
-
-
-def _told(record: TrainingResult | EpochRecord) -> dict[str, Any]:
-    return {field.name: v for field in fields(record) if (v := getattr(record, field.name)) != field.default}
-
-
-def history_from_json(fields: Mapping[str, Any]) -> TrainingResult:
-    """The reverse of `history_json`."""
-    return TrainingResult(**{**fields, "history": tuple(EpochRecord(**record) for record in fields["history"])})

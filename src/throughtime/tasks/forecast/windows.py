@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from throughtime.data.frames import SeriesSet
+from throughtime.data.series.frames import SeriesSet
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

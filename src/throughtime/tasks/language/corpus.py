@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from throughtime.data.text import TextFiles, TextPiece, Texts
-from throughtime.data.text_units import TextUnits
+from throughtime.data.text.files import TextFiles, TextPiece, Texts
+from throughtime.data.text.units import TextUnits
 from throughtime.errors import ArgumentError, DataError
 
 Source = Texts | TextFiles

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from throughtime.data.text_units import TextUnits, build_units
+from throughtime.data.text.units import TextUnits, build_units
 from throughtime.errors import DataError
 from throughtime.models import Sampler
 from throughtime.tasks.estimator import Estimator, load_module_tensors, module_tensors

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from throughtime.data.text_units import UNITS
+from throughtime.data.text.units import UNITS
 from throughtime.errors import ArgumentError, ArgumentTypeError
 from throughtime.nn.layers import LAYERS
 from throughtime.tasks.language.corpus import Corpus, Source

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from throughtime.data.text_units import TextUnits, units_from_json
-from throughtime.tasks.forecast.stored import check_model, check_tensors, count_from, history_from_json, history_json
+from throughtime.data.text.units import TextUnits, units_from_json
 from throughtime.tasks.language.baseline import Bigram
+from throughtime.tasks.stored import check_model, check_tensors, count_from, history_from_json, history_json
 from throughtime.training import fingerprint
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from throughtime.data.text_units import UNKNOWN, TextUnits
+from throughtime.data.text.units import UNKNOWN, TextUnits
 from throughtime.errors import ArgumentError, ArgumentTypeError
 from throughtime.models import Draws, Sampler
 from throughtime.models.decoding import DecodingState, read_limits

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from throughtime.data.conll import TaggedSentence
+from throughtime.data.text.conll import TaggedSentence
 from throughtime.nn import TagConstraints
 from throughtime.tasks.tag.units import casing_of, has_surrogate, word_form
 from throughtime.training import TensorSource, TrainingConfig, train

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from throughtime.data.tokens import Token
+from throughtime.data.text.tokens import Token
 from throughtime.tasks.tag.decoding import Found
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from throughtime.data.conll import TaggedSentence, read_conll
+from throughtime.data.text.conll import TaggedSentence, read_conll
 from throughtime.errors import ArgumentError, ArgumentTypeError, DataError
 from throughtime.tasks.tag.schemes import SCHEMES, detect, misfits
 

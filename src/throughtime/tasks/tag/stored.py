@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from throughtime.tasks.estimator import load_module_tensors, module_tensors
-from throughtime.tasks.forecast.stored import check_model, check_tensors, history_from_json, history_json
+from throughtime.tasks.stored import check_model, check_tensors, history_from_json, history_json
 from throughtime.tasks.tag.baselines import Baselines
 from throughtime.tasks.tag.decoding import TagModel
 from throughtime.tasks.tag.network import TagDesign

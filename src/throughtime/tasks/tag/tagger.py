@@ -10,8 +10,8 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from throughtime.data.conll import TaggedSentence
-from throughtime.data.tokens import Token, Tokenizer
+from throughtime.data.text.conll import TaggedSentence
+from throughtime.data.text.tokens import Token, Tokenizer
 from throughtime.errors import ArgumentTypeError, DataError
 from throughtime.models.losses import SequenceLoss
 from throughtime.nn.arguments import check_size
@@ -56,8 +56,8 @@ class Tagger(Estimator):
         crf: False: a softmax at every token.
         scheme: what the tags are written in: IOB1, BIO, BIOES or BMES, or "auto", which finds it. A tag that is
             impossible in a given scheme is refused; where the scheme was found, it is read by conlleval's rule.
-        rule: how raw text is cut into tokens, see `throughtime.data.tokens`; "auto": "characters" where the training
-            tokens are single characters, else "words".
+        rule: how raw text is cut into tokens, see `throughtime.data.text.tokens`; "auto": "characters" where the
+            training tokens are single characters, else "words".
         epochs: passes over the sentences; None: as many as make about 5,000 steps, at least 8 and at most 40.
         batch_tokens: tokens a step, padding counted.
         learning_rate: the peak of a one-cycle schedule of Adam.
@@ -123,7 +123,7 @@ class Tagger(Estimator):
         """Train on tagged sentences.
 
         Args:
-            sentences: pairs (tokens, tags), or a file in columns (`throughtime.data.conll`).
+            sentences: pairs (tokens, tags), or a file in columns (`throughtime.data.text.conll`).
             validation: the same, to choose the epoch and the temperature by; None holds out a tenth.
             callbacks: told of every step and epoch.
             run: a folder for checkpoints, from which a training that was killed goes on.

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from throughtime.data.vocabulary import Vocabulary
+from throughtime.data.text.vocabulary import Vocabulary
 
 PADDING, UNKNOWN = "<padding>", "<unk>"
 _RESERVED = (PADDING, UNKNOWN)
