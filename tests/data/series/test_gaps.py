@@ -136,6 +136,14 @@ def test_stamps_off_the_grid_are_named() -> None:
         read_series(pl.DataFrame(other), missing="keep")
 
 
+def test_a_freq_that_was_given_holds_for_stamps_that_keep_a_longer_one() -> None:
+    frame = pl.DataFrame({"ds": ["2018-09-26 12:00", "2018-09-26 14:00", "2018-09-26 16:00"], "y": [1.0, 2.0, 3.0]})
+    kept = read_series(frame, missing="keep", freq="15min")
+    assert kept.lengths.tolist() == [17]
+    with pytest.raises(DataError, match="every series to step by 15min, got series 'series', which steps by 2h"):
+        read_series(frame, missing="keep", freq=kept.frequency)
+
+
 def test_a_step_far_too_short_is_refused_before_it_takes_memory() -> None:
     frame = pl.DataFrame({"ds": ["1970-01-01", "2020-01-01"], "y": [1.0, 2.0]})
     with pytest.raises(DataError, match="a freq that fits the stamps, got 's', by which 2 rows span 1577836801 steps"):

@@ -170,6 +170,7 @@ def assemble(parsed: Parsed, reading: Reading) -> SeriesSet:
             who=who,
             time_col=reading.time_col,
             target_col=reading.target_col,
+            stated=isinstance(reading.freq, str | int),
         )
         values, times, offsets = grid.spread(values), grid.times, grid.offsets
     warn_of_sentinels({reading.target_col: values}, who)

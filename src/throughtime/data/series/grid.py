@@ -64,8 +64,12 @@ def lay_out(
     who: str,
     time_col: str,
     target_col: str,
+    stated: bool = False,
 ) -> Grid:
     """The grid of `frequency` from the first to the last value that is not NaN, for every series.
+
+    Args:
+        stated: a person gave `frequency`; otherwise a series that keeps a longer step of its own is refused.
 
     Raises:
         DataError: a series without a value, a stamp off the grid, or a grid far larger than the rows.
@@ -81,7 +85,8 @@ def lay_out(
     if off_grid.any():
         at = int(rows[np.flatnonzero(off_grid)[0]])
         _raise_off_grid(at, int(series[at]), times, offsets, starts, frequency, ids, who, time_col)
-    _refuse_another_step(series[rows], steps, times[rows], frequency, ids, who)
+    if not stated:
+        _refuse_another_step(series[rows], steps, times[rows], frequency, ids, who)
     lengths = np.zeros(len(ids), dtype=np.int64)
     np.maximum.at(lengths, series[rows], steps + 1)
     if lengths.sum() > max(_MOST_STEPS, _MOST_STEPS_A_ROW * len(values)):
