@@ -192,3 +192,25 @@ def test_a_compiled_graph_has_the_bits_of_the_layer(kind):
 def test_a_projection_is_refused():
     with pytest.raises(ArgumentError, match="LayerNormLSTM: expected proj_size=0, got 2"):
         nn.LayerNormLSTM(3, 5, proj_size=2)
+
+
+@every_layer
+def test_a_trace_by_the_kernels_is_the_reference_scans(kind, monkeypatch):
+    """Every value and every gradient of a function of all of them, under lengths and resets, both ways."""
+    torch.manual_seed(1)
+    x, lengths = torch.randn(6, 4, 3, dtype=torch.float64), torch.tensor([6, 3, 0, 5])
+    reset = torch.zeros(6, 4, dtype=torch.bool)
+    reset[2, 0] = reset[0, 1] = reset[4, 3] = True
+    answers = []
+    for backend in ("native", "reference"):
+        layer = build(kind, 3, 5, 2, bidirectional=True, backend=backend)
+        if backend == "native":
+            monkeypatch.setattr(normalized_ops.reference, "scan", None)
+        own = x.clone().requires_grad_()
+        trace = layer.trace(own, as_hx(random_state(layer, B=4)), lengths=lengths, reset=reset)
+        values = [trace.stack(name) for name in trace.values[0][0]._fields]
+        reached = [trace.output, *state_tensors(trace.state), *values]
+        loss = sum((t.sin() * (1 + torch.arange(t.numel()).view(t.shape) % 7)).sum() for t in reached)
+        answers.append((reached, torch.autograd.grad(loss, [own, *layer.parameters()])))
+        monkeypatch.undo()
+    torch.testing.assert_close(*answers)

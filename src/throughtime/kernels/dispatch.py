@@ -248,10 +248,11 @@ def states(
         BackendError: the backend named cannot run these tensors.
     """
     chosen = choose(backend, x_TBI.device.type, x_TBI.dtype, cell.name, reset is not None)
-    if chosen != "native" or transformed() or cell.name in LAYER_NORM_CELLS:
+    if chosen != "native" or transformed():
         return None
-    assert _native_ops is not None
-    found: tuple[tuple[Tensor, ...], State, dict[str, Tensor] | None] = _native_ops.states(
+    ops = _native_normalized if cell.name in LAYER_NORM_CELLS else _native_ops
+    assert ops is not None
+    found: tuple[tuple[Tensor, ...], State, dict[str, Tensor] | None] = ops.states(
         cell, x_TBI, state, params, lengths=lengths, reset=reset, reverse=reverse
     )
     return found

@@ -301,7 +301,7 @@ class Stepper:
 
     def __init__(self, cell: str, layers: Sequence[Weights]) -> None:
         if not layers:
-            raise ArgumentError("Stepper: expected at least one layer's weights, got none")
+            raise ArgumentError("Stepper: expected at least one layer's weights, got none; pass one or more")
         first = expect_array("Stepper", "weight_ih", layers[0].weight_ih, 2)
         size = self.input_size = first.shape[1]
         shapes: list[Shape] = []
@@ -310,7 +310,9 @@ class Stepper:
             size = shape.H
             shapes.append(shape)
             if size != shapes[0].H:
-                raise ArgumentError(f"Stepper: expected hidden size {shapes[0].H} in every layer, got {size}")
+                raise ArgumentError(
+                    f"Stepper: expected hidden size {shapes[0].H} in every layer, got {size}; stack layers of one size"
+                )
         self.cell = cell
         self.hidden_size = size
         self.layers = len(shapes)
@@ -333,7 +335,7 @@ class Stepper:
         who = "Stepper.step"
         B = expect_array(who, "x", x_BI, 2).shape[0]
         if c_LBH is not None and not self.has_cell:
-            raise ArgumentError(f"{who}: expected no c for {self.cell}, which has no c, got one")
+            raise ArgumentError(f"{who}: expected no c for {self.cell}, which has no c, got one; leave c out")
         given: dict[str, tuple[Array | None, tuple[int, ...]]] = {
             "x": (x_BI, (B, self.input_size)),
             "h": (h_LBH, (self.layers, B, self.hidden_size)),
@@ -343,9 +345,13 @@ class Stepper:
         for name, (array, wanted) in given.items():
             if array is None or array.shape != wanted or array.dtype != self._dtype:
                 got = "none" if array is None else f"{array.shape} {array.dtype}"
-                raise ArgumentError(f"{who}: expected {name} of shape {wanted} and {self._dtype}, got {got}")
+                raise ArgumentError(
+                    f"{who}: expected {name} of shape {wanted} and {self._dtype}, got {got}; pass one such array"
+                )
         if reset is not None and (reset.shape != (B,) or reset.dtype != np.bool_):
-            raise ArgumentError(f"{who}: expected reset of shape ({B},) and bool, got {reset.shape} {reset.dtype}")
+            raise ArgumentError(
+                f"{who}: expected reset of shape ({B},) and bool, got {reset.shape} {reset.dtype}; pass one flag a row"
+            )
         x, h = whole(x_BI), whole(h_LBH)
         c = None if c_LBH is None else whole(c_LBH)
         flags = None if reset is None else whole(reset)

@@ -67,7 +67,7 @@ def expect_array(who: str, name: str, value: Any, rank: int) -> Array:
     if not isinstance(value, np.ndarray):
         raise ArgumentTypeError(f"{who}: expected {name} as a NumPy array, got {type(value).__name__}; convert it")
     if value.ndim != rank:
-        raise ArgumentError(f"{who}: expected {name} of rank {rank}, got shape {value.shape}")
+        raise ArgumentError(f"{who}: expected {name} of rank {rank}, got shape {value.shape}; add or take away axes")
     return value
 
 
@@ -112,7 +112,9 @@ class Shape:
     def __init__(self, who: str, cell: str, x_TBI: Array, weights: Weights) -> None:
         self.who = who
         if cell not in CELL_CODES:
-            raise ArgumentError(f"{who}: expected a cell among {', '.join(CELL_CODES)}, got {cell!r}")
+            raise ArgumentError(
+                f"{who}: expected a cell among {', '.join(CELL_CODES)}, got {cell!r}; name one of these"
+            )
         self.code, self.gates, self.has_cell, has_peepholes = CELL_CODES[cell]
         normalizes = has_layer_norm(cell)
         expect_array(who, "x", x_TBI, 3)
@@ -127,7 +129,10 @@ class Shape:
         self.T, self.B, self.I = x_TBI.shape
         self.H = expect_array(who, "weight_hh", weights.weight_hh, 2).shape[0] // self.gates
         if self.H < 1 or self.I < 1:
-            raise ArgumentError(f"{who}: expected at least one input and one hidden unit, got I={self.I}, H={self.H}")
+            raise ArgumentError(
+                f"{who}: expected at least one input and one hidden unit, got I={self.I}, H={self.H}; pass wider "
+                "weights"
+            )
         shapes = {
             "weight_ih": (self.gates * self.H, self.I),
             "weight_hh": (self.gates * self.H, self.H),
@@ -147,9 +152,11 @@ class Shape:
         for name, is_wanted in wanted.items():
             if (getattr(weights, name) is None) == is_wanted:
                 one, got = ("one", "none") if is_wanted else ("none", "one")
-                raise ArgumentError(f"{who}: expected {one} {name} for {cell}, got {got}")
+                raise ArgumentError(
+                    f"{who}: expected {one} {name} for {cell}, got {got}; pass the weights that this cell has"
+                )
         if weights.bias_ln_c is not None and not wanted["weight_ln_c"]:
-            raise ArgumentError(f"{who}: expected no bias_ln_c for {cell}, got one")
+            raise ArgumentError(f"{who}: expected no bias_ln_c for {cell}, got one; leave it out")
         # The arrays whose addresses the kernels get: they live as long as this does.
         self.weights = Weights(*(self.weight(name, getattr(weights, name), shapes[name]) for name in Weights._fields))
 
@@ -166,7 +173,7 @@ class Shape:
     def check(self, array: Array | None, name: str, shape: tuple[int, ...], dtype: Any = None) -> Array:
         if not isinstance(array, np.ndarray) or array.shape != shape:
             got = array.shape if isinstance(array, np.ndarray) else "none" if array is None else type(array).__name__
-            raise ArgumentError(f"{self.who}: expected {name} of shape {shape}, got {got}")
+            raise ArgumentError(f"{self.who}: expected {name} of shape {shape}, got {got}; pass one such array")
         wanted = dtype or self.dtype
         if array.dtype != wanted:
             raise ArgumentTypeError(
@@ -178,7 +185,7 @@ class Shape:
         if array is None:
             return None
         if not wanted:
-            raise ArgumentError(f"{self.who}: expected no {name} for a cell without c, got one")
+            raise ArgumentError(f"{self.who}: expected no {name} for a cell without c, got one; leave it out")
         return whole(self.check(array, name, shape))
 
     def inner_contiguous(self, array: Array) -> Array:
@@ -192,13 +199,18 @@ class Shape:
         c0 = self.optional(c0, "c0", (self.B, self.H), wanted=self.has_cell)
         if lengths is not None:
             if lengths.shape != (self.B,):
-                raise ArgumentError(f"{self.who}: expected lengths of shape ({self.B},), got {lengths.shape}")
+                raise ArgumentError(
+                    f"{self.who}: expected lengths of shape ({self.B},), got {lengths.shape}; pass one length a row"
+                )
             if not np.issubdtype(lengths.dtype, np.integer):
                 raise ArgumentTypeError(f"{self.who}: expected integer lengths, got {lengths.dtype}; convert them")
             lengths = np.ascontiguousarray(lengths, np.int64)
         if reset is not None:
             if reset.shape != (self.T, self.B):
-                raise ArgumentError(f"{self.who}: expected reset of shape ({self.T}, {self.B}), got {reset.shape}")
+                raise ArgumentError(
+                    f"{self.who}: expected reset of shape ({self.T}, {self.B}), got {reset.shape}; pass one flag a "
+                    "step and row"
+                )
             if reset.dtype != np.bool_:
                 raise ArgumentTypeError(f"{self.who}: expected bool resets, got {reset.dtype}; convert them")
         return Common((h0, c0), lengths, reset)

@@ -339,15 +339,55 @@ def run(
     Raises:
         ArgumentError: a length is outside [0, T].
     """
+    y_TBH, h_n, c_n, *_ = _outputs(
+        cell, x_TBI, state, params, lengths, reset, reverse, listener=listener, variation=variation
+    )
+    return y_TBH, (h_n,) if len(state) == 1 else (h_n, c_n)
+
+
+def states(
+    cell: Cell,
+    x_TBI: Tensor,
+    state: State,
+    params: LayerNormParams,
+    *,
+    lengths: Tensor | None,
+    reset: Tensor | None,
+    reverse: bool,
+) -> tuple[tuple[Tensor, ...], State, None]:
+    """As `run`, with every field of the state along time, each (T, B, H), in the place of the output.
+
+    The last is None: the kernels keep the normalised products, from which the gates are computed again.
+    """
+    outputs = _outputs(cell, x_TBI, state, params, lengths, reset, reverse, save=True)
+    y_TBH, h_n, c_n, _, c_seq_TBH = outputs
+    return ((y_TBH,), (h_n,), None) if len(state) == 1 else ((y_TBH, c_seq_TBH), (h_n, c_n), None)
+
+
+def _outputs(
+    cell: Cell,
+    x_TBI: Tensor,
+    state: State,
+    params: LayerNormParams,
+    lengths: Tensor | None,
+    reset: Tensor | None,
+    reverse: bool,
+    *,
+    save: bool = False,
+    listener: Listener | None = None,
+    variation: Variation | None = None,
+) -> tuple[Tensor, ...]:
+    """y, h_n, c_n, saved, c_seq; the last two where they are asked for, or needed for a gradient."""
     h0, c0 = (*state, None)[:2]
     given = (x_TBI, h0, c0, *params, lengths, reset)
-    save = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given[:_DIFFERENTIABLE])
+    differentiable = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given[:_DIFFERENTIABLE])
     if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0:
         v = variation or Variation()
-        outputs = _sequence(*given, cell.name, reverse, save, v.h_mask, v.seed, v.zoneout, v.stream, v.step0)
-    elif save:
-        outputs = _Sequence.apply(cell.name, reverse, listener, variation, *given)  # type: ignore[no-untyped-call]
-    else:
-        outputs = _forward(given, cell.name, reverse, False, variation)
-    y_TBH, h_n, c_n, *_ = outputs
-    return y_TBH, (h_n,) if c0 is None else (h_n, c_n)
+        whole: tuple[Tensor, ...] = _sequence(
+            *given, cell.name, reverse, save or differentiable, v.h_mask, v.seed, v.zoneout, v.stream, v.step0
+        )
+        return whole
+    if differentiable:
+        found: tuple[Tensor, ...] = _Sequence.apply(cell.name, reverse, listener, variation, *given)  # type: ignore[no-untyped-call]
+        return found
+    return _forward(given, cell.name, reverse, save, variation)

@@ -72,7 +72,7 @@ def run(
         borders = Borders(T, lengths, reset, reverse)
         entering = tuple(map(partial(_entering, borders, lengths, reverse), rest[:n], rest[n : 2 * n]))
         flat = cell.values(
-            borders.clean(x_TBI).flatten(0, 1), tuple(s.flatten(0, 1) for s in entering), Params(*rest[2 * n :])
+            borders.clean(x_TBI).flatten(0, 1), tuple(s.flatten(0, 1) for s in entering), type(params)(*rest[2 * n :])
         )
         return type(flat)(*(borders.clean(value.unflatten(0, (T, B))) for value in flat))
 
