@@ -10,6 +10,8 @@
 the gates' 2*H and the candidate's H apart, and by z, which there is 1 where this is 0.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -21,13 +23,15 @@ from throughtime.cells.layer_norm import LayerNormParams, affine, affine_backwar
 def values(x_BI: Tensor, state: State, params: LayerNormParams, mask_BH: Tensor | None = None) -> GRUValues:
     """Equations (1) to (5)."""
     (h,) = state
-    a_x, a_h = affine(x_BI, h, params, mask_BH)
-    x_r, x_z, x_n = a_x.chunk(3, dim=-1)
-    h_r, h_z, q = a_h.chunk(3, dim=-1)
-    r = torch.sigmoid(x_r + h_r)
-    z = torch.sigmoid(x_z + h_z)
-    n = torch.tanh(x_n + r * q)
+    r, z, q, n = gates(*(a.chunk(3, dim=-1) for a in affine(x_BI, h, params, mask_BH)))
     return GRUValues(r=r, z=z, q=q, n=n, h=(1 - z) * n + z * h)
+
+
+def gates(a_x: Sequence[Tensor], a_h: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Equations (2) to (4), of the blocks of (1)."""
+    (x_r, x_z, x_n), (h_r, h_z, q) = a_x, a_h
+    r = torch.sigmoid(x_r + h_r)
+    return r, torch.sigmoid(x_z + h_z), q, torch.tanh(x_n + r * q)
 
 
 def step_backward(

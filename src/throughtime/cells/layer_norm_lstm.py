@@ -8,6 +8,8 @@
 **Source** [Ba2016], equations (20) to (22).
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -20,13 +22,17 @@ def values(x_BI: Tensor, state: State, params: LayerNormParams, mask_BH: Tensor 
     """Equations (1) to (4)."""
     h, c = state
     assert params.weight_ln_c is not None
-    a_x, a_h = affine(x_BI, h, params, mask_BH)
-    a_i, a_f, a_g, a_o = (a_x + a_h).chunk(4, dim=-1)
-    i, f, g, o = torch.sigmoid(a_i), torch.sigmoid(a_f), torch.tanh(a_g), torch.sigmoid(a_o)
+    i, f, g, o = gates(*(a.chunk(4, dim=-1) for a in affine(x_BI, h, params, mask_BH)))
     c_new = f * c + i * g
     return LSTMValues(
         i=i, f=f, g=g, o=o, c=c_new, h=o * torch.tanh(normalize(c_new, params.weight_ln_c, params.bias_ln_c))
     )
+
+
+def gates(a_x: Sequence[Tensor], a_h: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Equation (2), of the blocks of (1)."""
+    i, f, g, o = (x + h for x, h in zip(a_x, a_h, strict=True))
+    return torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
 
 
 def step_backward(

@@ -7,6 +7,7 @@ compiled          the loop with each step through torch.compile, where no kernel
 cudnn             the cells that cuDNN computes
 torch_ops         the native kernels as torch sees them
 normalized_ops    the same for the cells with layer normalisation
+recording         whether torch is recording a graph
 stack             layers upon each other by one call of the native kernels
 stack_ops         the same as torch sees it
 torch_arguments   tensors as these kernels take them

@@ -24,6 +24,7 @@ from throughtime.errors import ArgumentError, BackendError
 from throughtime.kernels import cudnn, masks, reference
 from throughtime.kernels.compiled import compiled
 from throughtime.kernels.health import Listener, hear
+from throughtime.kernels.recording import traced
 from throughtime.kernels.variation import Variation
 
 BACKENDS = ("auto", "native", "cudnn", "compiled", "reference")
@@ -151,11 +152,6 @@ def transformed() -> bool:
     A custom op with a registered backward would return zero tangents there without an error.
     """
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
-
-
-def traced() -> bool:
-    """Whether a call is being recorded, compiled or run on tensors without data: it must go through the operators."""
-    return torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
 
 
 def run(

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from throughtime.cells import LAYER_NORM_CELLS, Cell, LayerNormParams, State
 from throughtime.errors import ArgumentError
-from throughtime.kernels import _native, reference, torch_ops
+from throughtime.kernels import _native, reference, saved_gates, torch_ops
 from throughtime.kernels.health import Listener, empty_health
+from throughtime.kernels.recording import traced
 from throughtime.kernels.torch_arguments import (
     CELL_CODES,
     address,
@@ -354,14 +355,14 @@ def states(
     lengths: Tensor | None,
     reset: Tensor | None,
     reverse: bool,
-) -> tuple[tuple[Tensor, ...], State, None]:
-    """As `run`, with every field of the state along time, each (T, B, H), in the place of the output.
-
-    The last is None: the kernels keep the normalised products, from which the gates are computed again.
-    """
+) -> tuple[tuple[Tensor, ...], State, dict[str, Tensor] | None]:
+    """As `torch_ops.states`."""
     outputs = _outputs(cell, x_TBI, state, params, lengths, reset, reverse, save=True)
-    y_TBH, h_n, c_n, _, c_seq_TBH = outputs
-    return ((y_TBH,), (h_n,), None) if len(state) == 1 else ((y_TBH, c_seq_TBH), (h_n, c_n), None)
+    y_TBH, h_n, c_n, saved, c_seq_TBH = outputs
+    gates = None
+    if not traced():
+        gates = saved_gates.read_normalized(cell, saved, y_TBH, params, lengths, reverse=reverse)
+    return ((y_TBH,), (h_n,), gates) if len(state) == 1 else ((y_TBH, c_seq_TBH), (h_n, c_n), gates)
 
 
 def _outputs(
@@ -381,7 +382,7 @@ def _outputs(
     h0, c0 = (*state, None)[:2]
     given = (x_TBI, h0, c0, *params, lengths, reset)
     differentiable = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given[:_DIFFERENTIABLE])
-    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0:
+    if traced():
         v = variation or Variation()
         whole: tuple[Tensor, ...] = _sequence(
             *given, cell.name, reverse, save or differentiable, v.h_mask, v.seed, v.zoneout, v.stream, v.step0

@@ -284,7 +284,7 @@ def run(
 ) -> tuple[Tensor, State]:
     """Output (T, B, D*H) and final state, each (L*D, B, H), of layers whose parameters stand by layer and direction.
 
-    `state` is as the final one, zeros where None; `traced` as `dispatch.traced` says.
+    `state` is as the final one, zeros where None; `traced` as `recording.traced` says.
 
     Raises:
         ArgumentError: a length is outside [0, T].

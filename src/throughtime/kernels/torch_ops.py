@@ -18,6 +18,7 @@ from throughtime.errors import ArgumentError
 from throughtime.kernels import _native, openmp, reference, saved_gates
 from throughtime.kernels.health import Listener, empty_health
 from throughtime.kernels.masks import Kind
+from throughtime.kernels.recording import traced
 from throughtime.kernels.torch_arguments import (
     CELL_CODES,
     DTYPE_CODES,
@@ -395,7 +396,7 @@ def run(
     has_c = len(state) == 2
     inputs = (x_TBI, state[0], state[1] if has_c else None, *params, lengths, reset)
     save = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs[:_DIFFERENTIABLE])
-    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0:
+    if traced():
         v = variation or Variation()
         varied = v.h_mask, v.seed, v.zoneout, v.stream, v.step0
         outputs = _sequence(*inputs, cell.name, reverse, save, *varied)
@@ -423,14 +424,14 @@ def states(
     """
     has_c = len(state) == 2
     inputs = (x_TBI, state[0], state[1] if has_c else None, *params, lengths, reset)
-    traced = torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
-    if traced:
+    graph = traced()
+    if graph:
         outputs = _sequence(*inputs, cell.name, reverse, True)
     else:
         outputs = _Sequence.apply(cell.name, reverse, None, None, *inputs)  # type: ignore[no-untyped-call]
     y_TBH, h_n, c_n, saved, c_seq_TBH = outputs
     sequences, final = ((y_TBH, c_seq_TBH), (h_n, c_n)) if has_c else ((y_TBH,), (h_n,))
-    gates = None if traced else saved_gates.read(cell, saved, y_TBH, lengths, reverse=reverse)
+    gates = None if graph else saved_gates.read(cell, saved, y_TBH, lengths, reverse=reverse)
     return sequences, final, gates
 
 

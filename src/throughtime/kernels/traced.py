@@ -33,6 +33,10 @@ _NAMED: dict[str, Any] = {
     "lstm": LSTMValues,
     "peephole_lstm": LSTMValues,
     "previous_peephole_lstm": LSTMValues,
+    "layer_norm_rnn_tanh": RNNValues,
+    "layer_norm_rnn_relu": RNNValues,
+    "layer_norm_gru": GRUValues,
+    "layer_norm_lstm": LSTMValues,
 }
 
 

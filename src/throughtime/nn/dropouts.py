@@ -22,6 +22,7 @@ from torch import Tensor
 
 from throughtime.errors import ArgumentError, ArgumentTypeError
 from throughtime.kernels import dispatch, masks
+from throughtime.kernels.recording import traced
 from throughtime.kernels.variation import Variation
 
 
@@ -134,7 +135,7 @@ def read_seed(who: str, given: Any, device: torch.device) -> Tensor:
                 "pass torch.randint(2**63 - 1, ())"
             )
         # Its value is not there while tracing; a sign, which is no bit of a seed, is dropped then.
-        if not dispatch.traced() and not dispatch.transformed() and int(given) < 0:
+        if not traced() and not dispatch.transformed() and int(given) < 0:
             raise ArgumentError(f"{who}: expected mask_seed in [0, 2**63), got {int(given)}; pass 63 bits")
         return (given & (2**63 - 1)).to(device)
     if isinstance(given, bool) or not isinstance(given, int):
