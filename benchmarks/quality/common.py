@@ -2,6 +2,7 @@
 
 import json
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,12 +35,17 @@ def write(content: dict[str, Any], out: Path | None) -> None:
         print(f"written to {out}")
 
 
-def measured_before(content: dict[str, Any], out: Path | None) -> list[dict[str, Any]]:
-    """The runs in `out`, if it was made with these very settings: an interrupted benchmark goes on where it was."""
+def measured_before(content: dict[str, Any], out: Path | None, derived: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The runs in `out`, if it was made with these very settings: an interrupted benchmark goes on where it was.
+
+    `derived` names what follows from the runs.
+    """
     if out is None or not out.exists():
         return []
     found = json.loads(out.read_text())
     runs: list[dict[str, Any]] = found.pop("runs")
+    for name in derived:
+        found.pop(name, None)
     if json.loads(json.dumps(content)) == found:
         return runs
     print(f"{out} was made with other settings: it is measured anew")

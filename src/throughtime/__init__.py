@@ -1,6 +1,7 @@
 """Recurrent sequence modelling: RNN, GRU, LSTM and peephole LSTM, from the equations to a trained model.
 
     throughtime.Forecaster          forecasts series, from a frame or a file
+    throughtime.Classifier          says what a text is: good or bad, how many stars
     throughtime.LanguageModel       learns text, scores it and writes it
     throughtime.Tagger              finds labelled pieces in text: names, places
     throughtime.nn                  layers with torch.nn's names, parameters and states
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from throughtime import cells, data, datasets, errors, kernels, models, nn, report, tasks, training
+    from throughtime.tasks.classify import Classifier
     from throughtime.tasks.forecast import Forecaster
     from throughtime.tasks.language import LanguageModel
     from throughtime.tasks.tag import Tagger
@@ -25,12 +27,14 @@ __version__ = "0.1.0"
 
 _ROOMS = ("cells", "data", "datasets", "errors", "kernels", "models", "nn", "report", "tasks", "training")
 _OBJECTS = {
+    "Classifier": "throughtime.tasks.classify",
     "Forecaster": "throughtime.tasks.forecast",
     "LanguageModel": "throughtime.tasks.language",
     "Tagger": "throughtime.tasks.tag",
 }
 
 __all__ = [
+    "Classifier",
     "Forecaster",
     "LanguageModel",
     "Tagger",

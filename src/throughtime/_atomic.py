@@ -96,7 +96,9 @@ def check_parent(target: Path) -> None:
     parent = target.parent
     try:
         if target.name in ("", ".."):
-            raise DataError(f"{target}: expected a path with a name at its end; give a name")
+            raise DataError(
+                f"{target}: expected a path with a name at its end, got one that ends in {target.name!r}; give a name"
+            )
         if parent.is_dir():
             return
         above = next((folder for folder in parent.parents if folder.exists()), Path())

@@ -6,6 +6,7 @@ The slow tests need the data sets: $THROUGHTIME_DATA, or ../shared/data beside t
 import gzip
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -191,6 +192,16 @@ def test_tables_of_results():
     assert tables.put("new", "x", tables.put("old", "x", page)) == tables.put("new", "x", page)
     with pytest.raises(SystemExit, match="<!-- y -->"):
         tables.put("new", "y", page)
+
+
+def test_the_stated_gain_of_temperature_and_holidays_is_the_measured_one():
+    quality = Path(command.__file__).parents[1]
+    runs = json.loads((quality.parent / "results/forecasting.json").read_text())["runs"]
+    found = {run["set"]: run["figure"] for run in runs if run["set"].startswith("vic_elec")}
+    gain = 1 - found["vic_elec_covariates"] / found["vic_elec"]
+    stated = f"lower the error on Victoria's demand by {100 * gain:.0f} %"
+    assert stated in (quality / "README.md").read_text()
+    assert gain > 0.2
 
 
 @pytest.fixture(scope="module")

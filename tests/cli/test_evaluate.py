@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import rows, run, write_series
+from tests.cli.command import files, rows, run, write_series
 from throughtime.data import read_series_file
 from throughtime.tasks import Forecaster
 
@@ -29,6 +29,29 @@ def test_json(capsys: pytest.CaptureFixture[str], model: Path, data: Path):
     found = Forecaster.load(model).evaluate(read_series_file(data).to_frame(), n_windows=2, step_size=1)
     assert told == json.loads(json.dumps(found.as_dict()))
     assert told["n_windows"] == 2
+
+
+def test_refit_trains_before_every_origin(capsys: pytest.CaptureFixture[str], model: Path, data: Path, tmp_path: Path):
+    before, out = files(model), tmp_path / "f.csv"
+    ended = run(capsys, "evaluate", model, data, "--windows", 2, "--levels", "50", "--refit", "--out", out)
+    assert ended.status == 0, ended.err
+    assert "2 origins in each of 1 series, refitted before each" in ended.out
+    assert "origin 1 of 2: 1 epochs" in ended.err
+    assert "origin 2 of 2: 1 epochs" in ended.err
+    assert files(model) == before
+    forecaster, series = Forecaster.load(model), read_series_file(data)
+    found = forecaster.evaluate(series, n_windows=2, levels=[50], refit=True)
+    assert found.refitted
+    assert found.seen_windows == 0
+    # The same trainings as those of cross_validation, each on what precedes its origin alone.
+    wanted = forecaster.cross_validation(series, n_windows=2, levels=[50], refit=True)
+    assert found.forecasts.select(wanted.columns).equals(wanted)
+    fresh = Forecaster(**forecaster.get_params()).fit(series.cut(3))
+    assert found.forecasts["forecast"][3:].to_list() == fresh.predict()["forecast"].to_list()
+    assert found.forecasts["linear"][3:].to_list() == fresh.evaluate(series).forecasts["linear"].to_list()
+    with out.open() as file:
+        assert [float(row["forecast"]) for row in csv.DictReader(file)] == wanted["forecast"].to_list()
+    assert run(capsys, "evaluate", model, data, "--refit", "--quiet").err == ""
 
 
 def test_plot_of_many_series(capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path):

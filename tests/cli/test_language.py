@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import files, run
+from throughtime import training
 from throughtime.cli import language_demo, main
 from throughtime.datasets import weather
 from throughtime.tasks import LanguageModel
+from throughtime.training import Callback, EpochRecord
 
 SMALL = ("--hidden-size", 12, "--layers", 1, "--bptt", 16, "--batch-size", 4, "--epochs", 2, "--threads", 1)
 TEXT = "to be, or not to be: that is the question.\n" * 12
@@ -99,6 +101,33 @@ def test_lines_and_compressed_files(capsys, tmp_path: Path) -> None:
     assert (model.n_texts_, model.ends_) == (30, True)
 
 
+def test_the_options_reach_the_model(capsys, reports: Path, tmp_path: Path) -> None:
+    out, options = tmp_path / "m", {"input_dropout": 0.1, "embedding_dropout": 0.2, "softmax": "full"}
+    words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
+    words += ["--condition", "first", "--vary-bptt", "--tie-weights", "--text-field", "body", "--label-field", "s"]
+    assert run(capsys, "train", "language", reports, "--out", out, "--quiet", *SMALL, *words).status == 0
+    found = LanguageModel.load(out).get_params()
+    want = options | {"condition": "first", "vary_bptt": True, "tie_weights": True, "hidden_size": 12, "bptt": 16}
+    assert {name: found[name] for name in want} == want
+
+
+def test_the_loss_is_drawn_and_told_to_tensorboard(capsys, monkeypatch, text: Path, tmp_path: Path) -> None:
+    told: list[object] = []
+
+    class Board(Callback):
+        def __init__(self, path: Path) -> None:
+            told.append(path)
+
+        def on_epoch(self, record: EpochRecord) -> None:
+            told.append(record.epoch)
+
+    monkeypatch.setattr(training, "TensorBoardLog", Board)
+    words = ("--plot", tmp_path / "loss.png", "--tensorboard", tmp_path / "board")
+    assert run(capsys, "train", "language", text, "--out", tmp_path / "m", "--quiet", *SMALL, *words).status == 0
+    assert told == [tmp_path / "board", 1, 2]
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_inspect_shows_it(capsys, model: Path) -> None:
     ended = run(capsys, "inspect", model, "--json")
     assert json.loads(ended.out)["task"] == "language"
@@ -132,7 +161,9 @@ def test_predict_refuses_in_one_line(capsys, model: Path, words, message: str) -
         (b"abc abc", ("--unit", "letter"), "got 'letter'"),
         (b"abc abc", ("--label-field", "kind"), "expected JSON Lines for labels in the field 'kind'"),
         (b"abc abc", ("--resume",), "--checkpoint DIR beside --resume"),
-        (b"abc abc", ("--minutes", 0), "--minutes: expected a number above 0, got 0"),
+        (b"abc abc", ("--minutes", 0), "--minutes: expected a number above 0, got 0; give more"),
+        (b"abc abc", ("--softmax", "sampled"), "softmax to be one of full, adaptive, auto, got 'sampled'"),
+        (b"abc abc", ("--plot", "loss.txt"), "loss.txt"),
     ],
 )
 def test_train_refuses_in_one_line_and_leaves_nothing(capsys, tmp_path: Path, content, words, message: str) -> None:

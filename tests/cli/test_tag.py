@@ -115,6 +115,67 @@ def test_evaluate_gives_the_figures_of_the_estimator(capsys, tagger: Path, tagge
     assert want.sentences()[0] in " ".join(table.split())
 
 
+def test_evaluate_draws_how_far_to_trust_probabilities(capsys, tagger: Path, tagged: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "r.png"
+    assert f"Wrote {picture}." in run(capsys, "evaluate", tagger, tagged, "--plot", picture).out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "ends in .png" in run(capsys, "evaluate", tagger, tagged, "--plot", tmp_path / "r.svg").refused()
+    nothing = tmp_path / "nothing.conll"
+    write_conll(nothing, [(["."], ["O"])])
+    said = run(capsys, "evaluate", tagger, nothing, "--plot", tmp_path / "s.png").refused()
+    assert "expected pieces that the model found, got none" in said
+    assert not (tmp_path / "s.png").exists()
+
+
+def test_records_are_read_and_answered(capsys, tagger: Path, tmp_path: Path) -> None:
+    """What predict --json writes can be corrected and trained on; .csv and token lists are read, too."""
+    texts = ["Ann lives in Rome.", "Di lives in Ulm."]
+    told = run(capsys, "predict", tagger, *texts, "--json").out
+    path = tmp_path / "told.jsonl"
+    path.write_text(told)
+    assert run(capsys, "predict", tagger, path, "--json").out == told
+    assert json.loads(run(capsys, "evaluate", tagger, path, "--json").out)["scores"]["model"]["f1"] == 100
+    assert run(capsys, "train", "tag", path, "--out", tmp_path / "m", *SMALL, "--quiet").status == 0
+    (tmp_path / "a.csv").write_text("id,text\n" + "".join(f'{i},"{text}"\n' for i, text in enumerate(texts)))
+    assert run(capsys, "predict", tagger, tmp_path / "a.csv", "--json").out == told
+    (tmp_path / "b.jsonl").write_text(json.dumps({"tokens": ["Ann", "lives", "in", "Rome"]}))
+    row = json.loads(run(capsys, "predict", tagger, tmp_path / "b.jsonl", "--json").out)
+    assert (row["text"], [e["text"] for e in row["entities"]]) == ("Ann lives in Rome", ["Ann", "Rome"])
+
+
+def test_vectors_are_used(capsys, tagged: Path, tmp_path: Path) -> None:
+    path = tmp_path / "v.txt"
+    path.write_text("ann 1 2 3\nrome 4 5 6\nparis 7 8 9\n")
+    words = ("train", "tag", tagged, "--out", tmp_path / "m", "--vectors", path, "--epochs", 1, "--characters", "none")
+    assert "3 words' vectors given" in run(capsys, *words).out
+    assert Tagger.load(tmp_path / "m").model_.net.design.word_size == 3
+    assert "expected vectors of 8 numbers, got 3" in run(capsys, *words, "--word-size", 8, "--quiet").refused()
+
+
+def test_the_demo_says_which_words_are_a_name(capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {
+        "hidden_size": 8,
+        "word_size": 8,
+        "character_size": 6,
+        "epochs": 3,
+        "batch_tokens": 48,
+        "learning_rate": 0.03,
+    }
+    monkeypatch.setattr("throughtime.cli.tag_demo.OPTIONS", small)
+    monkeypatch.setattr("throughtime.cli.tag_demo.TRAINING", 150)
+    monkeypatch.setattr("throughtime.cli.tag_demo.TEST", 40)
+    ended = run(capsys, "demo", "tag", "--out", tmp_path / "d", "--seed", 1)
+    assert ended.status == 0
+    assert "in 40 notices that it has not seen" in ended.out
+    assert "Which words of these sentences are a person's name?" in ended.out
+    assert {file.name for file in (tmp_path / "d").iterdir()} == {"notices.conll", "reliability.png", "tag-model"}
+    for line in ended.out.strip().splitlines()[-2:]:
+        program, *words = shlex.split(line)
+        assert program == "throughtime"
+        assert run(capsys, *words).status == 0
+    assert "expected a folder" in run(capsys, "demo", "tag", "--out", tmp_path / "d" / "notices.conll").refused()
+
+
 def test_inspect_shows_it(capsys, tagger: Path) -> None:
     told = json.loads(run(capsys, "inspect", tagger, "--json").out)
     assert told["task"] == "tag"
@@ -138,6 +199,7 @@ def test_inspect_shows_it(capsys, tagger: Path) -> None:
         (b"a B-X\n\nb B-X\n", ("--minutes", 0), "--minutes: expected a number above 0, got 0"),
         (b"a B-X\n\nb B-X\n", ("--resume",), "--checkpoint DIR beside --resume"),
         (b"a B-X\n\nb B-X\n", ("--validation", "nowhere"), "nowhere: expected a file to read, got none"),
+        (b"a B-X\n\nb B-X\n", ("--vectors", "nowhere"), "nowhere: expected a file to read, got none"),
     ],
 )
 def test_train_refuses_in_one_line_and_leaves_nothing(capsys, tmp_path: Path, content, words, message: str) -> None:

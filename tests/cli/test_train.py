@@ -62,6 +62,9 @@ def test_every_option_reaches_the_forecaster(capsys: pytest.CaptureFixture[str],
         "patience": 4,
         "seed": 3,
     }
+    dates = tmp_path / "holidays.csv"
+    dates.write_text("ds,holiday\n2020-01-06,Epiphany\n2020-02-24,Carnival\n")
+    given["holidays"] = dates
     named = {name.replace("_", "-"): value for name, value in given.items()}
     words = [f"--no-{name}" if value is False else f"--{name}" for name, value in named.items() if type(value) is bool]
     words += [word for name, value in named.items() if type(value) is not bool for word in (f"--{name}", value)]
@@ -70,6 +73,7 @@ def test_every_option_reaches_the_forecaster(capsys: pytest.CaptureFixture[str],
     kept = Forecaster.load(tmp_path / "m").get_params()
     given["num_layers"] = given.pop("layers")
     given |= {name: [given[name]] for name in ("past", "future", "static")}
+    given["holidays"] = {"Epiphany": ["2020-01-06"], "Carnival": ["2020-02-24"]}
     assert set(kept) - set(given) == {"horizon"}
     assert {name: list(kept[name]) if isinstance(kept[name], tuple) else kept[name] for name in given} == given
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from throughtime.errors import ArgumentError, ArgumentTypeError
-from throughtime.nn import CRF, TagConstraints
+from throughtime.nn import CRF, TagConstraints, crf_sums
 
 K, LENGTHS = 3, (4, 0, 1, 3)
 T, B = 5, len(LENGTHS)
@@ -99,6 +99,7 @@ def test_marginals(crf: CRF, emissions: Tensor) -> None:
 @pytest.mark.parametrize("n_best", [1, 2, 7, 200])
 def test_n_best(crf: CRF, emissions: Tensor, n_best: int) -> None:
     paths = crf.decode(emissions, lengths=LENGTHS, n_best=n_best)
+    assert crf.best(emissions, lengths=LENGTHS).equal(paths.tags[:, :, 0])
     for row, x in enumerate(rows(emissions)):
         wanted = sorted(probabilities(crf, x).items(), key=lambda item: -item[1].item())[:n_best]
         for place, (tags, log_p) in enumerate(wanted):
@@ -127,6 +128,13 @@ def test_segments(crf: CRF, emissions: Tensor, ending: bool) -> None:
         wanted.append(torch.stack(total).logsumexp(0))
     got = crf.segment_log_probability(emissions, tags, torch.tensor(segments), continues=continues, lengths=LENGTHS)
     torch.testing.assert_close(got, torch.stack(wanted), rtol=1e-10, atol=1e-12)
+    cooled = CRF(K, constraints=crf.constraints, dtype=torch.float64)
+    cooled.load_state_dict({name: value / 1.7 for name, value in crf.state_dict().items()})
+    options = {"continues": continues, "lengths": LENGTHS}
+    torch.testing.assert_close(
+        crf.segment_log_probability(emissions, tags, torch.tensor(segments), temperature=1.7, **options),
+        cooled.segment_log_probability(emissions / 1.7, tags, torch.tensor(segments), **options),
+    )
 
 
 def test_batch_first_is_the_same(crf: CRF, emissions: Tensor) -> None:
@@ -169,6 +177,35 @@ def test_what_is_forbidden_has_no_gradient() -> None:
     assert (crf.transitions.grad == 0.0).nonzero().tolist() == [[0, 2]]
 
 
+@pytest.mark.parametrize("scale", [1.0, 30.0, 1e3])
+def test_both_ways_to_sum_agree(crf: CRF, scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In probabilities and in their logarithms; far apart, the first is not taken."""
+    x = scale * torch.randn(9, 4, K, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    tags, lengths = torch.ones(9, 4, dtype=torch.int64), [9, 3, 0, 1]
+    asked = []
+
+    def fits(*args: object) -> bool:
+        asked.append(crf_sums_fits(*args))
+        return asked[-1]
+
+    def both() -> list[Tensor]:
+        emissions = x.clone().requires_grad_()
+        loss = crf(emissions, tags, lengths=lengths)
+        gradients = torch.autograd.grad(loss @ torch.tensor([1.0, -2, 5, 3]).double(), [emissions, *crf.parameters()])
+        with torch.no_grad():
+            pieces = torch.tensor([(0, 0, 9), (0, 4, 6), (1, 2, 3)])
+            sure = crf.segment_log_probability(x, tags, pieces, lengths=lengths).exp()
+            return [loss.detach(), *gradients, crf.marginals(x, lengths=lengths), sure]
+
+    crf_sums_fits = crf_sums.fits
+    monkeypatch.setattr(crf_sums, "fits", fits)
+    fast = both()
+    assert set(asked) == {scale < 100}
+    monkeypatch.setattr(crf_sums, "fits", lambda *_: False)
+    for got, wanted in zip(fast, both(), strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-9, atol=1e-11)
+
+
 def test_half_precision_is_summed_in_float32() -> None:
     crf = CRF(K)
     x = torch.randn(6, 2, K).bfloat16()
@@ -181,6 +218,7 @@ def test_nothing_to_tag(lengths: list[int] | None) -> None:
     empty = torch.zeros(0, 2, K)
     assert crf(empty, torch.zeros(0, 2, dtype=torch.int64)).tolist() == [0.0, 0.0]
     assert crf.decode(empty).scores.tolist() == [[0.0], [0.0]]
+    assert crf.best(empty).shape == (0, 2)
     assert crf.marginals(empty).shape == (0, 2, K)
 
 
@@ -225,3 +263,9 @@ def test_bad_arguments() -> None:
         TagConstraints(torch.zeros(2, 2).bool(), torch.ones(2).bool(), torch.ones(2).bool())
     with pytest.raises(ArgumentTypeError, match=r"begins of dtype torch.bool, got torch.float32"):
         TagConstraints(torch.ones(2, 2).bool(), torch.ones(2), torch.ones(2).bool())
+
+
+def test_in_how_many_steps_every_tag_leads_to_every_other() -> None:
+    assert bio().mixing == 2
+    ring = torch.eye(3).roll(1, 1).bool()  # one tag after another, round and round: never all of them at once
+    assert TagConstraints(ring, torch.ones(3).bool(), torch.ones(3).bool()).mixing == math.inf

@@ -79,6 +79,15 @@ def test_the_logistic_curve_is_found_and_repairs_probabilities() -> None:
     assert reliability(1 / (1 + np.exp(-(a * logit + b))), right).error < 0.02
 
 
+@pytest.mark.parametrize("n", [60, 600])
+def test_what_chance_alone_makes_of_exact_probabilities(n: int) -> None:
+    g = np.random.default_rng(3)
+    p = g.uniform(size=n)
+    errors = [reliability(p, g.uniform(size=n) < p).error for _ in range(300)]
+    assert reliability(p, p > 0.5).by_chance == pytest.approx(np.mean(errors), rel=0.05)
+    assert reliability([], []).by_chance == 0
+
+
 def test_of_few_predictions_little_is_learned_and_extremes_stay_finite() -> None:
     assert logistic([], []) == (1.0, 0.0)
     a, b = logistic([0.9], [True])

@@ -14,6 +14,15 @@ from throughtime.training import Callback
 from throughtime.training.checkpoints import checkpoint_paths
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """As the processes that are killed have: torch's sums differ in the last bit with the number of threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def whole():
     """The training that nobody interrupts, without a folder."""

@@ -25,6 +25,7 @@ from benchmarks.quality.forecasting.task import Array, Index, Measures, Pasts, P
 Load = Callable[[Path], Task]
 
 ETT_HORIZONS = (96, 192, 336, 720)
+_ETT_LOOKBACK = 720  # of the published figures, whose validation windows reach back over the border
 LEVELS = (80, 95)  # conformal intervals of these, in percent, are held to 3 points
 
 
@@ -138,7 +139,8 @@ def _ett(
             S = len(panel)
             return Task(
                 name.lower(), panel, horizon, 24 * rows_an_hour, np.full(S, 12 * month), np.full(S, 16 * month),
-                _squared, published, validation_ends=np.full(S, 16 * month), n_windows=4 * month - horizon + 1,
+                _squared, published, validation_ends=np.full(S, 16 * month), validation_past=_ETT_LOOKBACK,
+                n_windows=4 * month - horizon + 1,
             )  # fmt: skip
 
         return load

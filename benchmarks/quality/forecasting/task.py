@@ -40,6 +40,7 @@ class Task:
         season: m, for the simple methods and the scale of MASE.
         train_ends: (S,) points of each series that training may see.
         validation_ends: (S,) where the published validation rows after them end; None where a protocol has none.
+        validation_past: training rows before those that the first windows of validation show as history.
         first_origins: (S,) the first origin that is judged.
         n_windows: origins a series, `step` apart.
         options: what the Forecaster must be told about the columns of this set, and nothing else.
@@ -56,6 +57,7 @@ class Task:
     measures: Measures = field(repr=False)
     published: Published
     validation_ends: Index | None = None
+    validation_past: int = 0
     n_windows: int = 1
     step: int = 1
     naive_season: int | None = None
@@ -90,10 +92,11 @@ class Task:
         return self.panel.frame(0, self.train_ends.tolist())
 
     def validation_frame(self) -> pl.DataFrame | None:
-        """The rows that a protocol keeps for validation."""
+        """The rows that a protocol keeps for validation, and the past of the first of them."""
         if self.validation_ends is None:
             return None
-        return self.panel.frame(self.train_ends.tolist(), self.validation_ends.tolist())
+        begin = np.maximum(self.train_ends - self.validation_past, 0)
+        return self.panel.frame(begin.tolist(), self.validation_ends.tolist())
 
     def simple_forecasts(self, first: int, count: int) -> dict[str, Array]:
         """The naive forecast and the seasonal one for a block of windows."""

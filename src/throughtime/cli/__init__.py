@@ -16,6 +16,11 @@
     language            train language, and predict and evaluate for its models
     language_demo       demo language
     tag                 train tag, and predict and evaluate for its models
+    tag_demo            demo tag
+    classify            train classify, and predict and evaluate for its models
+    classify_report     all about a classifier's evaluation on one page
+    classify_demo       demo classify
+    given_texts         texts as arguments, lines or files
     by_task             predict and evaluate by the task of the model
     progress            the progress of a training, as a bar or as lines
     results             tables and JSON

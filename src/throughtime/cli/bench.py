@@ -110,7 +110,7 @@ def bench(
     void, and the exit status is 1. Other programs at work make the figures worthless: stop them first.
     """
     if not seconds > 0:
-        raise ArgumentError(f"--seconds: expected more than 0, got {seconds:g}")
+        raise ArgumentError(f"--seconds: expected more than 0, got {seconds:g}; give 10 or so")
     use_threads(threads)
     import torch
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from throughtime.cli.classify import evaluate_classify, predict_classify
 from throughtime.cli.language import evaluate_language, predict_language
 from throughtime.cli.options import help_of
 from throughtime.cli.tag import evaluate_tag, predict_tag
@@ -18,6 +19,8 @@ from throughtime.cli.tag import evaluate_tag, predict_tag
 __all__ = ["command_for"]
 
 _COMMANDS: dict[tuple[str, str], Callable[..., None]] = {
+    ("predict", "classify"): predict_classify,
+    ("evaluate", "classify"): evaluate_classify,
     ("predict", "language"): predict_language,
     ("evaluate", "language"): evaluate_language,
     ("predict", "tag"): predict_tag,

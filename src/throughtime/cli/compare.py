@@ -103,7 +103,7 @@ def forecast(
     from throughtime.tasks import compare as compare_cells
 
     series = read_data(data, **{name: options[name] for name in COLUMNS if name in options})
-    contest = ForecastContest(series.to_frame(), horizon, n_windows=windows, step_size=step, **options)
+    contest = ForecastContest(series, horizon, n_windows=windows, step_size=step, **options)
 
     def listen(label: str) -> AbstractContextManager[Any]:
         return progress(label, quiet=quiet)

@@ -92,7 +92,9 @@ class Outcome:
 
 
 def demo(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="What to show: forecast or language.")] = "forecast",
+    task: Annotated[
+        str, typer.Argument(metavar="TASK", help="What to show: forecast, language, tag or classify.")
+    ] = "forecast",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the picture, the model and the data.")] = Path(
         "demo-output"
     ),
@@ -103,15 +105,28 @@ def demo(
     """Train three forecasters on two real series and set them beside simple forecasts.
 
     Takes a minute or two. Leaves a picture, a model folder and the data that the model continues. demo language trains
-    a model that writes weather reports.
+    a model that writes weather reports; demo tag one that finds names in sentences;
+    demo classify one that gives stars to reviews.
     """
     if task == "language":
         from throughtime.cli.language_demo import show
 
         show(out, seed, threads, quiet)
         return
+    if task == "tag":
+        from throughtime.cli.tag_demo import show
+
+        show(out, seed, threads, quiet)
+        return
+    if task == "classify":
+        from throughtime.cli.classify_demo import show
+
+        show(out, seed, threads, quiet)
+        return
     if task != "forecast":
-        raise ArgumentError(f"demo: expected the task forecast or language, got {task!r}")
+        raise ArgumentError(
+            f"demo: expected the task forecast, language, tag or classify, got {task!r}; name one of these"
+        )
     targets = _prepare(out)
     use_threads(threads)
 
@@ -181,13 +196,11 @@ def _learn(example: Example, seed: int, say: Callable[[str], None], quiet: bool)
             example.horizon, strategy=strategy, season_length=example.season_length, seed=seed, **example.options
         )
         with progress(f"  {strategy:9s}", quiet=quiet) as callbacks:
-            forecaster.fit(seen.to_frame(), callbacks=callbacks)
+            forecaster.fit(seen, callbacks=callbacks)
         if forecaster.history_.stopped == "interrupted":
             raise KeyboardInterrupt
         forecasters[strategy] = forecaster
-        evaluations[strategy] = forecaster.evaluate(
-            series.to_frame(), n_windows=example.windows, step_size=example.step
-        )
+        evaluations[strategy] = forecaster.evaluate(series, n_windows=example.windows, step_size=example.step)
     return Outcome(example, series, forecasters, evaluations)
 
 

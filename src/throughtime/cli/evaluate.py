@@ -1,5 +1,6 @@
 """`throughtime evaluate MODEL DATA`."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,9 +10,11 @@ from throughtime.cli.forecaster_options import names_of
 from throughtime.cli.options import (
     AsJson,
     Data,
+    Holidays,
     Levels,
     Model,
     Plot,
+    Quiet,
     Report,
     Threads,
     numbers_of,
@@ -36,6 +39,14 @@ def evaluate(
     step: Annotated[
         int | None, typer.Option(help="Steps from one origin to the next.", show_default="the model's horizon")
     ] = None,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit",
+            help="Train a fresh copy before every origin on what precedes it; MODEL itself stays as it is.",
+            show_default=False,
+        ),
+    ] = False,
     levels: Levels = None,
     peers: Annotated[
         str | None,
@@ -45,6 +56,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    holidays: Holidays = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -58,12 +70,14 @@ def evaluate(
     plot: Plot = None,
     as_json: AsJson = False,
     threads: Threads = None,
+    quiet: Quiet = False,
 ) -> None:
     """Measure a trained model on the end of each series, beside simple forecasts.
 
-    The model forecasts from what lies before each origin and is not trained again; give it data whose end it has not
-    seen. Beside it stand three simple forecasts: naive (the last value again), seasonal naive (the last season again)
-    and linear (a linear regression on the same history). MASE is in units of the seasonal naive error of the past.
+    The model forecasts from what lies before each origin and is not trained again, unless --refit asks for it; give it
+    data whose end it has not seen. Beside it stand three simple forecasts: naive (the last value again), seasonal naive
+    (the last season again) and linear (a linear regression on the same history). MASE is in units of the seasonal naive
+    error of the past.
 
     A language model reads text instead, with other options: throughtime evaluate MODEL --help shows those of MODEL.
 
@@ -86,6 +100,14 @@ def evaluate(
         asked["levels"] = numbers_of(levels, "--levels", low=0, high=100)
     if peers is not None:
         asked["peers"] = names_of(peers, "--peers")
+    if holidays is not None:
+        from throughtime.data import read_holidays
+
+        asked["holidays"] = read_holidays(holidays)
+    if refit:
+        from throughtime.cli.progress import progress
+
+        asked |= {"refit": True, "listen": partial(progress, quiet=quiet)}
     use_threads(threads)
     from throughtime.tasks import Forecaster
 
@@ -95,7 +117,7 @@ def evaluate(
         from throughtime.cli.reports import levels_of
 
         asked["levels"] = levels_of(forecaster)
-    found = forecaster.evaluate(series.to_frame(), n_windows=windows, step_size=step, **asked)
+    found = forecaster.evaluate(series, n_windows=windows, step_size=step, **asked)
     if plot is not None:
         _draw(forecaster, series, found, plot)
     if report is not None:
@@ -110,6 +132,8 @@ def evaluate(
 
     if as_json:
         print_json(found.as_dict())
+        return
+    if quiet:
         return
     _tell(found)
     for written in (out, plot, report):

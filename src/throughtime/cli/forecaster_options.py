@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from throughtime.cli.options import CELLS, Freq, IdColumn, SeasonLength, TargetColumn, TimeColumn
 from throughtime.errors import ArgumentError
 
-__all__ = ["COLUMNS", "OPTIONS", "Cell", "makes_forecaster", "names_of"]
+__all__ = ["COLUMNS", "COVARIATES", "OPTIONS", "Cell", "makes_forecaster", "names_of"]
 
 _BESIDE = "What is known beside the values"
 _MODEL = "The model"
@@ -28,7 +29,7 @@ Future = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN,...",
-        help="Columns of numbers known for the steps to forecast, too, such as a price or a holiday (0 or 1).",
+        help="Columns of numbers known for the steps to forecast, too, such as a price or a promotion (0 or 1).",
         show_default=False,
         rich_help_panel=_BESIDE,
     ),
@@ -48,6 +49,16 @@ Calendar = Annotated[
         "--calendar/--no-calendar",
         help="Read the calendar in the dates: hour, weekday, month.",
         show_default="calendar, as far as the data show its cycles twice",
+        rich_help_panel=_BESIDE,
+    ),
+]
+Holidays = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Table of holidays, past and to come: a column ds of dates and, where there are several kinds, a column "
+        "holiday of their names.",
+        show_default=False,
         rich_help_panel=_BESIDE,
     ),
 ]
@@ -180,9 +191,9 @@ Seed = Annotated[
     typer.Option(help="The same seed gives the same model, bit by bit.", show_default="0", rich_help_panel=_TRAINING),
 ]
 
-COLUMNS = ("id_col", "time_col", "target_col", "freq", "past", "future", "static")
+COVARIATES = ("past", "future", "static")
+COLUMNS = ("id_col", "time_col", "target_col", "freq", *COVARIATES)
 """What must be known to read a file."""
-_LISTS = ("past", "future", "static")
 OPTIONS: dict[str, Any] = {
     "id_col": IdColumn,
     "time_col": TimeColumn,
@@ -193,6 +204,7 @@ OPTIONS: dict[str, Any] = {
     "future": Future,
     "static": Static,
     "calendar": Calendar,
+    "holidays": Holidays,
     "strategy": Strategy,
     "cell": Cell,
     "hidden_size": HiddenSize,
@@ -222,7 +234,7 @@ def makes_forecaster(*, but: Sequence[str] = ()) -> Callable[[Callable[..., None
     """Give a command all options that make a forecaster, but those named, in the place of its parameter `options`.
 
     They arrive there as one dictionary by the forecaster's own names, those alone that were given; lists of columns as
-    tuples.
+    tuples, files of holidays as their dates.
     """
     named = {_SPOKEN.get(name, name): name for name in OPTIONS if name not in but}
 
@@ -240,9 +252,13 @@ def makes_forecaster(*, but: Sequence[str] = ()) -> Callable[[Callable[..., None
         def run(**given: Any) -> None:
             found = {name: given.pop(spoken) for spoken, name in named.items()}
             chosen = {name: value for name, value in found.items() if value is not None}
-            for name in _LISTS:
+            for name in COVARIATES:
                 if name in chosen:
                     chosen[name] = names_of(chosen[name], f"--{name}")
+            if "holidays" in chosen:
+                from throughtime.data import read_holidays
+
+                chosen["holidays"] = read_holidays(chosen["holidays"])
             command(**given, options=chosen)
 
         keyword = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
@@ -265,5 +281,7 @@ def names_of(text: str, option: str) -> tuple[str, ...]:
     """
     names = [name.strip() for name in text.split(",")]
     if not all(names) or len({*names}) < len(names):
-        raise ArgumentError(f"{option}: expected names, each once, with commas between, got {text!r}")
+        raise ArgumentError(
+            f"{option}: expected names, each once, with commas between, got {text!r}; write them as price,rain"
+        )
     return tuple(names)

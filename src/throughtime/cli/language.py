@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from throughtime.cli.options import CELLS, AsJson, Model, Quiet, Threads, help_of, use_threads
-from throughtime.cli.train import _run_options, train
+from throughtime.cli.options import CELLS, AsJson, Model, Quiet, Threads, help_of, run_options, use_threads
+from throughtime.cli.train import draw_curve, train
 from throughtime.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -72,11 +72,29 @@ def language(
         bool,
         typer.Option("--tie-weights", help="Read and write by one matrix.", show_default=False, rich_help_panel=_MODEL),
     ] = False,
+    softmax: Annotated[
+        str | None,
+        _option("full, or adaptive: rare symbols in clusters.", "adaptive from 20000 symbols, unless tied", _MODEL),
+    ] = None,
+    condition: Annotated[
+        str | None, _option("Where a label is seen: at every step, or at the first.", "every", _MODEL)
+    ] = None,
     dropout: Annotated[
         float | None, _option("Share of numbers dropped before, between and after layers.", "0", _MODEL)
     ] = None,
+    input_dropout: Annotated[float | None, _option("The share before the layers.", "half of it", _MODEL)] = None,
     weight_dropout: Annotated[float | None, _option("Share of recurrent weights dropped.", "0", _MODEL)] = None,
+    embedding_dropout: Annotated[float | None, _option("Share of symbols dropped.", "0", _MODEL)] = None,
     bptt: Annotated[int | None, _option("Symbols through which a gradient goes back.", "128", _TRAINING)] = None,
+    vary_bptt: Annotated[
+        bool,
+        typer.Option(
+            "--vary-bptt",
+            help="Cut the text elsewhere in each epoch.",
+            show_default=False,
+            rich_help_panel=_TRAINING,
+        ),
+    ] = False,
     batch_size: Annotated[int | None, _option("Rows of text read beside one another.", "32", _TRAINING)] = None,
     epochs: Annotated[
         int | None, _option("Times to go through the text.", "as many as make about 3000 steps, at most 100", _TRAINING)
@@ -116,6 +134,8 @@ def language(
     ] = False,
     checkpoint_steps: Annotated[int | None, _option("Steps between checkpoints.", "by time alone", _RESTARTS)] = None,
     checkpoint_minutes: Annotated[float | None, _option("Minutes between checkpoints.", "10", _RESTARTS)] = None,
+    tensorboard: Annotated[Path | None, _option("Write curves for TensorBoard.", False, _RESTARTS, "DIR")] = None,
+    plot: Annotated[Path | None, _option("Draw the loss by epoch.", False, _RESTARTS, "FILE.png")] = None,
     threads: Threads = None,
     quiet: Quiet = False,
 ) -> None:
@@ -130,10 +150,16 @@ def language(
     from throughtime.data import check_model_target
 
     check_model_target(out)
-    run = _run_options(checkpoint, resume, checkpoint_steps, checkpoint_minutes)
+    run = run_options(checkpoint, resume, checkpoint_steps, checkpoint_minutes)
+    if plot is not None:
+        from throughtime.report import check_plot_target
+
+        check_plot_target(plot)
     use_threads(threads)
     if minutes is not None and not 0 < minutes < float("inf"):
-        raise ArgumentError(f"--minutes: expected a number above 0, got {minutes:g}")
+        raise ArgumentError(
+            f"--minutes: expected a number above 0, got {minutes:g}; give more, or leave it out for no limit"
+        )
     given: dict[str, Any] = {
         "unit": unit,
         "vocabulary_size": vocabulary_size,
@@ -143,9 +169,14 @@ def language(
         "num_layers": layers,
         "embedding_size": embedding_size,
         "tie_weights": tie_weights or None,
+        "softmax": softmax,
+        "condition": condition,
         "dropout": dropout,
+        "input_dropout": input_dropout,
         "weight_dropout": weight_dropout,
+        "embedding_dropout": embedding_dropout,
         "bptt": bptt,
+        "vary_bptt": vary_bptt or None,
         "batch_size": batch_size,
         "epochs": epochs,
         "learning_rate": learning_rate,
@@ -167,6 +198,10 @@ def language(
 
         options["run"] = RunFolder(**run)
     with progress("training", quiet=quiet) as callbacks:
+        if tensorboard is not None:
+            from throughtime.training import TensorBoardLog
+
+            callbacks = (*callbacks, TensorBoardLog(tensorboard))
         model.fit(texts, validation=later, callbacks=callbacks, **options)
     model.origin_["command"] = shlex.join(["throughtime", *context.obj])
     interrupted = model.history_.stopped == "interrupted"
@@ -174,6 +209,8 @@ def language(
         typer.echo("throughtime: interrupted before the first epoch ended; nothing was written", err=True)
         raise typer.Exit(_INTERRUPTED)
     model.save(out)
+    if plot is not None:
+        draw_curve(plot, model.history_)
     if not quiet:
         if model.history_.resumed_at is not None:
             typer.echo(f"resumed     {checkpoint}, after step {model.history_.resumed_at}")

@@ -18,6 +18,7 @@ __all__ = [
     "Data",
     "Fill",
     "Freq",
+    "Holidays",
     "IdColumn",
     "Levels",
     "Model",
@@ -32,6 +33,7 @@ __all__ = [
     "numbers_of",
     "read_data",
     "read_for",
+    "run_options",
     "use_threads",
 ]
 
@@ -116,6 +118,16 @@ Fill = Annotated[
         rich_help_panel=_COLUMNS,
     ),
 ]
+Holidays = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Table with a column ds of dates and, where there are several kinds, a column holiday of their names: "
+        ".csv, .csv.gz or .parquet.",
+        show_default="those of the training",
+        rich_help_panel=_FORECAST,
+    ),
+]
 Levels = Annotated[
     str | None,
     typer.Option(
@@ -148,28 +160,45 @@ def use_threads(threads: int | None) -> None:
     if threads is None:
         return
     if threads < 1:
-        raise ArgumentError(f"--threads: expected 1 or more, got {threads}")
+        raise ArgumentError(f"--threads: expected 1 or more, got {threads}; leave it out for torch's own choice")
     import torch
 
     torch.set_num_threads(threads)
 
 
-def read_data(path: Path, *, fill: str | None = None, **columns: Any) -> "SeriesSet":
+def run_options(folder: Path | None, resume: bool, steps: int | None, minutes: float | None) -> dict[str, Any] | None:
+    """What a `RunFolder` is made of; None without a folder, which the other options need.
+
+    Raises:
+        ArgumentError: another option without a folder.
+    """
+    given = {"--resume": resume or None, "--checkpoint-steps": steps, "--checkpoint-minutes": minutes}
+    if folder is None:
+        for name, value in given.items():
+            if value is not None:
+                shown = name if value is True else f"{name} {value}"
+                raise ArgumentError(f"train: expected --checkpoint DIR beside {name}, got {shown} alone; give a folder")
+        return None
+    options: dict[str, Any] = {"path": folder, "resume": resume, "every_steps": steps}
+    return options if minutes is None else {**options, "every_minutes": minutes}
+
+
+def read_data(path: Path, *, fill: str | None = None, missing: str = "keep", **columns: Any) -> "SeriesSet":
     """Read a file with its gaps, or with these filled; messages name the file and the line.
 
     Args:
-        columns: of `throughtime.data.read_series_file`: what the columns are.
+        missing, columns: of `throughtime.data.read_series_file`: which gaps, and what the columns are.
 
     Raises:
         DataError, ArgumentError: as `throughtime.data.read_series_file` and `fill_missing`.
     """
     from throughtime.data import fill_missing, read_series_file
 
-    series = read_series_file(path, missing="keep", **columns)
+    series = read_series_file(path, missing=missing, **columns)
     return series if fill is None else fill_missing(series, fill)
 
 
-def read_for(forecaster: Any, path: Path, *, fill: str | None = None) -> "SeriesSet":
+def read_for(forecaster: Any, path: Path, *, fill: str | None = None, missing: str = "keep") -> "SeriesSet":
     """Read a file as a fitted forecaster expects it: its column names, its frequency, its labels.
 
     Raises:
@@ -179,6 +208,7 @@ def read_for(forecaster: Any, path: Path, *, fill: str | None = None) -> "Series
     return read_data(
         path,
         fill=fill,
+        missing=missing,
         id_col=forecaster.id_col,
         time_col=forecaster.time_col,
         target_col=forecaster.target_col,
@@ -206,5 +236,8 @@ def numbers_of(text: str, option: str, *, low: float, high: float) -> tuple[floa
                 f"{option}: expected numbers above {low:g} and below {high:g}, got {value:g}; give such"
             )
     if not found or len({*found}) < len(found):
-        raise ArgumentError(f"{option}: expected numbers, each once, with commas between, got {text!r}")
+        raise ArgumentError(
+            f"{option}: expected numbers, each once, with commas between, got {text!r}; write them as "
+            f"{(low + 0.8 * (high - low)):g},{(low + 0.9 * (high - low)):g}"
+        )
     return found

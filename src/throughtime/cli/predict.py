@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from throughtime.cli.options import AsJson, Fill, Levels, Model, Plot, Threads, numbers_of, read_for, use_threads
+from throughtime.cli.options import (
+    AsJson,
+    Fill,
+    Holidays,
+    Levels,
+    Model,
+    Plot,
+    Threads,
+    numbers_of,
+    read_for,
+    use_threads,
+)
 from throughtime.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -61,6 +72,7 @@ def predict(
             rich_help_panel=_FORECAST,
         ),
     ] = None,
+    holidays: Holidays = None,
     fill: Fill = None,
     out: Annotated[
         Path | None,
@@ -101,7 +113,11 @@ def predict(
     series = forecaster.series_ if data is None else read_for(forecaster, data, fill=fill)
     given["future"] = _future(forecaster, data, future_data)
     chosen = {name: value for name, value in given.items() if value is not None}
-    frame = _typed(forecaster.predict(None if data is None else series.to_frame(), **chosen), series)
+    if holidays is not None:
+        from throughtime.data import read_holidays
+
+        chosen["holidays"] = read_holidays(holidays)
+    frame = _typed(forecaster.predict(None if data is None else series, **chosen), series)
     if plot is not None:
         _draw(forecaster, series, frame, plot)
     if out is not None:

@@ -153,7 +153,7 @@ def _backtest(found: "Evaluation") -> Backtest:
 def origins_of(found: "Evaluation") -> str:
     """What was measured, in words."""
     origins = f"{found.n_windows} origin{'s' * (found.n_windows > 1)} in each of {found.n_series} series"
-    return f"{found.horizon} steps ahead, {origins}"
+    return f"{found.horizon} steps ahead, {origins}{', refitted before each' * found.refitted}"
 
 
 def _health(forecaster: "Forecaster", series: "SeriesSet") -> tuple[list[str], dict[str, Any], float]:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from throughtime.cli.options import CELLS, AsJson, Model, Quiet, Threads, help_of, use_threads
-from throughtime.cli.train import _run_options, train
+from throughtime.cli.options import CELLS, AsJson, Model, Plot, Quiet, Threads, help_of, run_options, use_threads
+from throughtime.cli.train import train
 from throughtime.errors import ArgumentError, DataError
 
 if TYPE_CHECKING:
     from throughtime.tasks import Tagger
-    from throughtime.tasks.tag import Entity
+    from throughtime.tasks.tag import Entity, TagEvaluation
 
-__all__ = ["evaluate_tag", "predict_tag"]
+__all__ = ["evaluate_tag", "marked", "predict_tag", "table"]
 
 _INTERRUPTED = 130
 _DATA, _MODEL, _TRAINING, _RESTARTS = "The sentences", "The model", "The training", "Restarts and logs"
@@ -34,8 +34,8 @@ Columns = Annotated[
     Path,
     typer.Argument(
         metavar="FILE",
-        help="Sentences in columns, the token first and its tag last, an empty line between sentences; also "
-        "compressed (.gz, .xz, .bz2); UTF-8.",
+        help="Sentences in columns, the token first and its tag last, an empty line between sentences; or .jsonl, .csv "
+        "or .tsv (docs/tagging.md says how); also compressed (.gz, .xz, .bz2); UTF-8.",
         show_default=False,
     ),
 ]
@@ -55,6 +55,9 @@ def tag(
     validation: Annotated[
         Path | None, _option("Sentences to validate on.", "a tenth of the sentences", _DATA, "FILE")
     ] = None,
+    vectors: Annotated[
+        Path | None, _option("Words' vectors: a text file of GloVe, word2vec or fastText.", "learned", _DATA, "FILE")
+    ] = None,
     cell: Annotated[str | None, _option(f"{CELLS}.", "lstm", _MODEL)] = None,
     hidden_size: Annotated[int | None, _option("Units in a layer and direction.", "128", _MODEL)] = None,
     layers: Annotated[int | None, _option("Layers on top of one another.", "1", _MODEL)] = None,
@@ -63,7 +66,7 @@ def tag(
         typer.Option("--one-way", help="Read from left to right alone.", show_default=False, rich_help_panel=_MODEL),
     ] = False,
     dropout: Annotated[float | None, _option("Share of features dropped in training.", "0.5", _MODEL)] = None,
-    word_size: Annotated[int | None, _option("Features learned for a word.", "100", _MODEL)] = None,
+    word_size: Annotated[int | None, _option("Features learned for a word.", "100, or the vectors'", _MODEL)] = None,
     characters: Annotated[
         str | None,
         _option(
@@ -113,10 +116,10 @@ def tag(
     from throughtime.data import check_model_target
 
     check_model_target(out)
-    run = _run_options(checkpoint, resume, checkpoint_steps, checkpoint_minutes)
+    run = run_options(checkpoint, resume, checkpoint_steps, checkpoint_minutes)
     use_threads(threads)
     if minutes is not None and not 0 < minutes < float("inf"):
-        raise ArgumentError(f"--minutes: expected a number above 0, got {minutes:g}")
+        raise ArgumentError(f"--minutes: expected a number above 0, got {minutes:g}; give 5 or so")
     given: dict[str, Any] = {
         "scheme": scheme,
         "rule": rule,
@@ -139,7 +142,7 @@ def tag(
     from throughtime.tasks import Tagger
 
     tagger = Tagger(**{name: value for name, value in given.items() if value is not None})
-    options: dict[str, Any] = {"max_seconds": None if minutes is None else 60 * minutes}
+    options: dict[str, Any] = {"max_seconds": None if minutes is None else 60 * minutes, "vectors": vectors}
     if run is not None:
         from throughtime.training import RunFolder
 
@@ -172,7 +175,8 @@ def predict_tag(
         list[str] | None,
         typer.Argument(
             metavar="[TEXT...|FILE|-]",
-            help="Texts; or one file, each line of which is a text; or -, the lines of standard input.",
+            help="Texts; or one file, each line a text (of .jsonl, .csv and .tsv the field text or tokens); "
+            "or -, the lines of standard input.",
             show_default="standard input",
         ),
     ] = None,
@@ -194,45 +198,66 @@ def predict_tag(
     tagger = _load(model)
     words = texts or [_STDIN]
     at_once = 2048
-    lines: Iterator[str]
+    lines: Iterator[str | list[str]]
     if words == [_STDIN]:
         lines, at_once = _stdin(), 1
     elif len(words) == 1 and _is_file(words[0]):
-        lines = _lines(Path(words[0]))
+        from throughtime.data.text.tagged import read_untagged
+
+        lines = read_untagged(words[0])
     else:
         lines = iter([_encodable(word) for word in words])
-    asked: deque[str] = deque()
+    asked: deque[str | list[str]] = deque()
 
-    def remembered() -> Iterator[str]:
+    def remembered() -> Iterator[str | list[str]]:
         for line in lines:
             asked.append(line)
             yield line
 
     for found in tagger.stream(remembered(), at_once=at_once):
-        text = asked.popleft()
+        given = asked.popleft()
+        text = given if isinstance(given, str) else " ".join(given)
         if as_json:
             row = {"text": text, "entities": [entity._asdict() for entity in found]}
             typer.echo(json.dumps(row, ensure_ascii=False, allow_nan=False))
         else:
-            typer.echo(_marked(text, found))
+            typer.echo(marked(text, found))
         sys.stdout.flush()
 
 
-def evaluate_tag(model: Model, file: Columns, as_json: AsJson = False, threads: Threads = None) -> None:
+def evaluate_tag(
+    model: Model, file: Columns, plot: Plot = None, as_json: AsJson = False, threads: Threads = None
+) -> None:
     """Measure a tagger on tagged sentences that it has not seen, beside two baselines.
 
     Precision, recall and F1 of pieces are conlleval's. Beside the model stand each token's most frequent tag, and a
-    linear classifier of each token by its spelling and its neighbours, both fitted to the training sentences.
+    linear classifier of each token by its spelling and its neighbours, both fitted to the training sentences. --plot
+    draws how often the pieces found were right, by their probability.
 
-    [bold]throughtime evaluate model test.conll[/bold]
+    [bold]throughtime evaluate model test.conll --plot reliability.png[/bold]
     """
+    if plot is not None:
+        from throughtime.report import check_plot_target
+
+        check_plot_target(plot)
     use_threads(threads)
     found = _load(model).evaluate(file)
-    from throughtime.cli.results import print_json, print_table
-
+    if plot is not None:
+        _draw(plot, found)
     if as_json:
+        from throughtime.cli.results import print_json
+
         print_json(found.as_dict())
         return
+    table(found, "sentences")
+    if plot is not None:
+        typer.echo(f"Wrote {plot}.")
+
+
+def table(found: "TagEvaluation", what: str) -> None:
+    """Print the figures, and the outcome in words."""
+    from throughtime.cli.results import print_table
+
     columns = ["", "precision", "recall", "F1", "true", "found", "right"]
     scores = [(label, score) for label, score in found.model.by_label.items()]
     scores += [(name, other.overall) for name, other in found.scores.items()]
@@ -240,10 +265,18 @@ def evaluate_tag(model: Model, file: Columns, as_json: AsJson = False, threads: 
         [name, *(f"{x:.2f}" for x in (s.precision, s.recall, s.f1)), *(str(n) for n in (s.true, s.found, s.right))]
         for name, s in scores
     ]
-    title = f"{found.model.tokens} tokens in {found.model.sentences} sentences"
+    title = f"{found.model.tokens} tokens in {found.model.sentences} {what}"
     print_table(columns, rows, title=title, sections=(len(found.model.by_label) - 1,))
     for sentence in found.sentences():
         typer.echo(sentence)
+
+
+def _draw(path: Path, found: "TagEvaluation") -> None:
+    from throughtime.report import reliability_plot
+
+    if not found.model.overall.found:
+        raise DataError(f"--plot: expected pieces that the model found, got none; {path} was not drawn")
+    reliability_plot(path, *found.reliability, name="pieces")
 
 
 def _load(path: Path) -> "Tagger":
@@ -252,7 +285,7 @@ def _load(path: Path) -> "Tagger":
     return Tagger.load(path)
 
 
-def _marked(text: str, found: "list[Entity]") -> str:
+def marked(text: str, found: "list[Entity]") -> str:
     """The text with each piece in brackets: [Ann PER 0.98] lives in [Rome LOC 0.97]."""
     parts, at = [], 0
     for entity in found:
@@ -266,12 +299,6 @@ def _is_file(word: str) -> bool:
         return Path(word).is_file()
     except (OSError, ValueError):  # too long for a name, or with a zero in it: a text
         return False
-
-
-def _lines(path: Path) -> Iterator[str]:
-    from throughtime.data.text.files import numbered_lines
-
-    return (line for _, line in numbered_lines(path))
 
 
 def _stdin() -> Iterator[str]:

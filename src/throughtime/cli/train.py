@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from throughtime.cli.forecaster_options import COLUMNS, makes_forecaster
-from throughtime.cli.options import Data, Fill, Quiet, Report, Threads, help_of, read_data, use_threads
-from throughtime.errors import ArgumentError
+from throughtime.cli.forecaster_options import COLUMNS, COVARIATES, makes_forecaster
+from throughtime.cli.options import Data, Fill, Quiet, Report, Threads, help_of, read_data, run_options, use_threads
 
 if TYPE_CHECKING:
     from throughtime.data import SeriesSet
     from throughtime.tasks import Forecaster
     from throughtime.training import TrainingResult
 
-__all__ = ["train"]
+__all__ = ["draw_curve", "train"]
 
 _TRAINING = "The training"
 _RESTARTS = "Restarts and logs"
@@ -100,7 +99,7 @@ def forecast(
     from throughtime.data import check_model_target
 
     check_model_target(out)
-    run = _run_options(checkpoint, resume, checkpoint_steps, checkpoint_minutes)
+    run = run_options(checkpoint, resume, checkpoint_steps, checkpoint_minutes)
     if plot is not None:
         from throughtime.report import check_plot_target
 
@@ -112,7 +111,10 @@ def forecast(
     use_threads(threads)
     columns = {name: options[name] for name in COLUMNS if name in options}
     series = read_data(data, fill=fill, **columns)
-    held_out = None if validation is None else read_data(validation, fill=fill, **columns)
+    later = None
+    if validation is not None:
+        columns = {name: value for name, value in columns.items() if name not in COVARIATES}
+        later = read_data(validation, fill=fill, **{**columns, "freq": series.frequency, "fitted": series.covariates})
 
     from throughtime.cli.progress import progress
     from throughtime.tasks import Forecaster
@@ -130,8 +132,7 @@ def forecast(
             from throughtime.training import TensorBoardLog
 
             callbacks = (*callbacks, TensorBoardLog(tensorboard))
-        later = None if held_out is None else held_out.to_frame()
-        forecaster.fit(series.to_frame(), later, callbacks=callbacks, **folder)
+        forecaster.fit(series, later, callbacks=callbacks, **folder)
     if not team.first:  # of the processes that torchrun started, one writes and speaks
         return
     forecaster.origin_["command"] = shlex.join(["throughtime", *context.obj])
@@ -141,7 +142,7 @@ def forecast(
         raise typer.Exit(_INTERRUPTED)
     forecaster.save(out)
     if plot is not None:
-        _draw(plot, forecaster.history_)
+        draw_curve(plot, forecaster.history_)
     if report is not None:
         _report(report, forecaster, series, data.name)
     if not quiet:
@@ -161,20 +162,8 @@ def forecast(
 train.command("forecast", help=help_of(forecast))(forecast)
 
 
-def _run_options(folder: Path | None, resume: bool, steps: int | None, minutes: float | None) -> dict[str, Any] | None:
-    """What a `RunFolder` is made of; None without a folder, which the other options need."""
-    given = {"--resume": resume or None, "--checkpoint-steps": steps, "--checkpoint-minutes": minutes}
-    if folder is None:
-        for name, value in given.items():
-            if value is not None:
-                shown = name if value is True else f"{name} {value}"
-                raise ArgumentError(f"train: expected --checkpoint DIR beside {name}, got {shown} alone; give a folder")
-        return None
-    options: dict[str, Any] = {"path": folder, "resume": resume, "every_steps": steps}
-    return options if minutes is None else {**options, "every_minutes": minutes}
-
-
-def _draw(path: Path, result: "TrainingResult") -> None:
+def draw_curve(path: Path, result: "TrainingResult") -> None:
+    """Draw the loss by epoch into a .png file."""
     from throughtime.report import learning_curve_plot
 
     epochs = result.history
@@ -188,7 +177,7 @@ def _report(path: Path, forecaster: "Forecaster", series: "SeriesSet", name: str
 
     levels = levels_of(forecaster)
     if series.covariates is not None and series.covariates.future_names:
-        found = forecaster.evaluate(series.to_frame(), levels=levels)
+        found = forecaster.evaluate(series, levels=levels)
         write_report(path, forecaster, series, about=name, found=found)
     else:
         write_report(path, forecaster, series, about=name, forecast=forecaster.predict(levels=levels))

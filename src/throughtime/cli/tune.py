@@ -110,7 +110,7 @@ def forecast(
     from throughtime.tasks import tune as tune_options
 
     series = read_data(data, fill=fill, **{name: options[name] for name in COLUMNS if name in options})
-    search = ForecastSearch(series.to_frame(), horizon, n_windows=windows, step_size=step, **options)
+    search = ForecastSearch(series, horizon, n_windows=windows, step_size=step, **options)
 
     def listen(label: str) -> AbstractContextManager[Any]:
         return progress(label, quiet=quiet)
@@ -126,7 +126,7 @@ def forecast(
         )
         best = search.forecaster(found.best.options)
         with listen(f"trial {found.best.number}, on all the data") as callbacks:
-            best.fit(series.to_frame(), callbacks=callbacks, max_seconds=found.refit_seconds)
+            best.fit(series, callbacks=callbacks, max_seconds=found.refit_seconds)
         if best.history_.stopped == "interrupted":
             raise KeyboardInterrupt
     except KeyboardInterrupt:

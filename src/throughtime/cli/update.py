@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from throughtime.cli.options import Data, Fill, Model, Quiet, read_for
+from throughtime.cli.options import Data, Fill, Holidays, Model, Quiet, read_for
 
 __all__ = ["update"]
 
@@ -18,13 +18,15 @@ def update(
         Path | None,
         typer.Option(metavar="MODEL", help="Folder to save the model in.", show_default="MODEL itself"),
     ] = None,
+    holidays: Holidays = None,
     fill: Fill = None,
     quiet: Quiet = False,
 ) -> None:
     """Take in what was observed since, without training again: forecasts then go on from there.
 
     DATA has newer rows of the series, or rows of new ones, with the columns of the training data. Where a time is known
-    already, the newer value counts.
+    already, the newer value counts. Steps without a row are missing values; where the model knows columns of the
+    future, these need a row, too, its value empty.
 
     [bold]throughtime update model july.csv[/bold]
     """
@@ -37,9 +39,14 @@ def update(
     from throughtime.tasks import Forecaster
 
     forecaster = Forecaster.load(model)
-    newer = read_for(forecaster, data, fill=fill)
+    newer = read_for(forecaster, data, fill=fill, missing="keep-all" if fill is None else "keep")
     before = {str(name) for name in forecaster.series_.ids}
-    forecaster.update(newer.to_frame())
+    named = None
+    if holidays is not None:
+        from throughtime.data import read_holidays
+
+        named = read_holidays(holidays)
+    forecaster.update(newer, holidays=named)
     forecaster.save(target)
     if quiet:
         return

@@ -13,12 +13,14 @@ from throughtime.data.series.fill import fill_missing
 from throughtime.data.series.frames import SeriesSet, build_frame, read_series
 from throughtime.data.series.future import read_future
 from throughtime.data.tables.files import Table, check_table_target, check_writable, read_table, write_table
+from throughtime.data.tables.holidays_file import read_holidays
 from throughtime.data.tables.series_file import read_series_file
 from throughtime.data.text.files import TextFiles, Texts
 from throughtime.data.text.units import TextUnits
 from throughtime.data.text.vocabulary import Vocabulary
-from throughtime.data.times.calendar import calendar_features, calendar_names, holiday_features
+from throughtime.data.times.calendar import calendar_features, calendar_names
 from throughtime.data.times.frequency import Frequency
+from throughtime.data.times.holidays import holiday_dates, holiday_features
 
 __all__ = [
     "Covariates",
@@ -37,8 +39,10 @@ __all__ = [
     "check_table_target",
     "check_writable",
     "fill_missing",
+    "holiday_dates",
     "holiday_features",
     "read_future",
+    "read_holidays",
     "read_model_folder",
     "read_series",
     "read_series_file",

@@ -94,7 +94,9 @@ def write_model_folder(
     sections = dict(extra or {})
     for name in sections:
         if name in _SECTIONS:
-            raise ArgumentError(f"write_model_folder: expected extra sections besides the format's own, got {name!r}")
+            raise ArgumentError(
+                f"write_model_folder: expected extra sections besides the format's own, got {name!r}; rename it"
+            )
     arrays = {name: _native(name, array) for name, array in sorted(tensors.items())}
     weights = save(arrays)
     content = {
@@ -119,7 +121,7 @@ def write_model_folder(
         encoded = text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise ArgumentError(
-            f"write_model_folder: expected text that UTF-8 can hold, got {error.object[error.start]!r}"
+            f"write_model_folder: expected text that UTF-8 can hold, got {error.object[error.start]!r}; leave it out"
         ) from error
     _place(folder, {_WEIGHTS: weights, _JSON: encoded})
 
@@ -178,7 +180,9 @@ def check_model_target(path: str | os.PathLike[str]) -> None:
             try:
                 _read_json(target)
             except ModelFolderError as error:
-                raise DataError(f"{target}: expected a new folder or an old model, got neither ({error})") from error
+                raise DataError(
+                    f"{target}: expected a new folder or an old model, got neither ({error}); give another path"
+                ) from error
     check_room(target.resolve())
 
 
@@ -195,7 +199,8 @@ def _native(name: str, array: Any) -> NDArray[Any]:
     """The array contiguous and in this machine's byte order, if its type is one that the format holds."""
     if not isinstance(array, np.ndarray):
         raise ArgumentTypeError(
-            f"write_model_folder: expected NumPy arrays, got {type(array).__qualname__} as {name!r}"
+            f"write_model_folder: expected NumPy arrays, got {type(array).__qualname__} as {name!r}; convert it with "
+            "np.asarray"
         )
     if array.dtype.name not in _DTYPES.values():
         raise ArgumentError(
@@ -223,7 +228,8 @@ def _plain(value: Any, where: str, depth: int) -> Any:
     """A copy in plain JSON values."""
     if depth > _MOST_JSON_DEPTH:
         raise ArgumentError(
-            f"write_model_folder: expected at most {_MOST_JSON_DEPTH} levels, got more at {where[:60]!r}"
+            f"write_model_folder: expected at most {_MOST_JSON_DEPTH} levels, got more at {where[:60]!r}; store less "
+            "deep a structure"
         )
     if value is None or isinstance(value, bool | str):
         return value
@@ -234,16 +240,23 @@ def _plain(value: Any, where: str, depth: int) -> Any:
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ArgumentError(f"write_model_folder: expected finite numbers, got {value} at {where!r}")
+            raise ArgumentError(
+                f"write_model_folder: expected finite numbers, got {value} at {where!r}; store None in its place"
+            )
         return float(value)
     if isinstance(value, list | tuple):
         return [_plain(item, f"{where}[{index}]", depth + 1) for index, item in enumerate(value)]
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise ArgumentTypeError(f"write_model_folder: expected text as keys, got {key!r} at {where!r}")
+                raise ArgumentTypeError(
+                    f"write_model_folder: expected text as keys, got {key!r} at {where!r}; convert it with str"
+                )
         return {key: _plain(item, f"{where}.{key}".lstrip("."), depth + 1) for key, item in value.items()}
-    raise ArgumentTypeError(f"write_model_folder: expected JSON values, got {type(value).__qualname__} at {where!r}")
+    raise ArgumentTypeError(
+        f"write_model_folder: expected JSON values, got {type(value).__qualname__} at {where!r}; store numbers, text, "
+        "lists and dictionaries"
+    )
 
 
 def _read_json(folder: Path) -> dict[str, Any]:
@@ -260,7 +273,8 @@ def _read_json(folder: Path) -> dict[str, Any]:
             )
         if file.stat().st_size > _MOST_JSON_BYTES:
             raise ModelFolderError(
-                f"{folder}: expected {_JSON} under {_MOST_JSON_BYTES} bytes, got {file.stat().st_size}"
+                f"{folder}: expected {_JSON} under {_MOST_JSON_BYTES} bytes, got {file.stat().st_size}; it is "
+                "none that throughtime wrote"
             )
         raw = file.read_bytes()
     except (OSError, ValueError) as error:
@@ -348,7 +362,9 @@ def _read_weights(folder: Path, weights: dict[str, Any]) -> dict[str, NDArray[An
     try:
         raw = file.read_bytes()
     except (OSError, MemoryError) as error:
-        raise ModelFolderError(f"{folder}: expected to read {_WEIGHTS} of {size} bytes, got {error!r}") from error
+        raise ModelFolderError(
+            f"{folder}: expected to read {_WEIGHTS} of {size} bytes, got {error!r}; check the file, or free memory"
+        ) from error
     if hashlib.sha256(raw).hexdigest() != weights.get("sha256"):
         raise ModelFolderError(
             f"{folder}: expected the SHA-256 that {_JSON} states for {_WEIGHTS}, got another; the file was "

@@ -35,7 +35,9 @@ def load(name: str) -> "DataFrame":
     """
     pl = require("polars", extra="frames")
     if name not in SERIES:
-        raise ArgumentError(f"datasets.load: expected one of {', '.join(map(repr, SERIES))}, got {name!r}")
+        raise ArgumentError(
+            f"datasets.load: expected one of {', '.join(map(repr, SERIES))}, got {name!r}; pass one of these"
+        )
     time_type = {"co2": pl.Date, "sunspots": pl.Int64}[name]
     content = resources.files(__package__).joinpath("files", f"{name}.csv").read_bytes()
     frame: DataFrame = pl.read_csv(content, schema={"ds": time_type, "y": pl.Float64})

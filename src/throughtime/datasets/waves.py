@@ -55,7 +55,8 @@ def waves(n_series: int, seed: int, n_steps: int = 60) -> NDArray[np.float32]:
     """
     if n_series < 0 or n_steps < 2 or seed < 0:
         raise ArgumentError(
-            f"waves: expected n_series >= 0, n_steps >= 2 and seed >= 0, got {n_series}, {n_steps} and {seed}"
+            f"waves: expected n_series >= 0, n_steps >= 2 and seed >= 0, got {n_series}, {n_steps} and {seed}; pass "
+            "larger ones"
         )
     rng = np.random.Generator(np.random.PCG64(seed))
     f1, f2, o1, o2 = rng.random((4, n_series, 1))

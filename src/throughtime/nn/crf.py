@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from throughtime.errors import ArgumentError, ArgumentTypeError
+from throughtime.kernels.dispatch import transformed
+from throughtime.kernels.recording import traced
+from throughtime.nn import crf_sums
 from throughtime.nn.arguments import check_flag, check_size
 from throughtime.nn.lengths import read_lengths
 from throughtime.nn.tag_constraints import TagConstraints
@@ -90,14 +93,12 @@ class CRF(nn.Module):
         """−log p(tags | emissions) of each row: (B,), differentiable."""
         x_TBK, valid_B = self._read("CRF.forward", emissions, lengths)
         tags_TB = self._read_tags("CRF.forward", tags, x_TBK, valid_B)
-        return _log_partition(self._alphas(x_TBK, valid_B), self._weights(x_TBK)[2], valid_B) - self._score(
-            x_TBK, tags_TB, valid_B
-        )
+        return self._log_Z(x_TBK, valid_B) - self._score(x_TBK, tags_TB, valid_B)
 
     def log_partition(self, emissions: Tensor, *, lengths: Any = None) -> Tensor:
         """log Z of each row: (B,), differentiable."""
         x_TBK, valid_B = self._read("CRF.log_partition", emissions, lengths)
-        return _log_partition(self._alphas(x_TBK, valid_B), self._weights(x_TBK)[2], valid_B)
+        return self._log_Z(x_TBK, valid_B)
 
     def score(self, emissions: Tensor, tags: Tensor, *, lengths: Any = None) -> Tensor:
         """s(x, y), equation (1), of each row: (B,), differentiable; 0 for an empty row."""
@@ -107,14 +108,20 @@ class CRF(nn.Module):
     def marginals(self, emissions: Tensor, *, lengths: Any = None) -> Tensor:
         """p(y_t = k | x) at every step: (T, B, K), zero past a length; differentiable."""
         x_TBK, valid_B = self._read("CRF.marginals", emissions, lengths)
-        alpha_TBK, beta_TBK = self._alphas(x_TBK, valid_B), self._betas(x_TBK, valid_B)
-        log_Z_B = _log_partition(alpha_TBK, self._weights(x_TBK)[2], valid_B)
+        alpha_TBK, beta_TBK, log_Z_B = self._sums(x_TBK, valid_B)
         found = (alpha_TBK + beta_TBK - log_Z_B.unsqueeze(-1)).exp()
         found = found.masked_fill(_past(x_TBK, valid_B).unsqueeze(-1), 0.0)
         return found.transpose(0, 1) if self.batch_first else found
 
     def segment_log_probability(
-        self, emissions: Tensor, tags: Tensor, segments: Tensor, *, continues: Tensor | None = None, lengths: Any = None
+        self,
+        emissions: Tensor,
+        tags: Tensor,
+        segments: Tensor,
+        *,
+        continues: Tensor | None = None,
+        lengths: Any = None,
+        temperature: Tensor | float = 1.0,
     ) -> Tensor:
         """log p(y_b, ..., y_{e−1} = the given tags there | x), all else summed over: (N,), differentiable.
 
@@ -123,6 +130,7 @@ class CRF(nn.Module):
             segments: int64 (N, 3): row, begin b, end e (exclusive).
             continues: int64 (K,): the tag that would make a segment longer where its last tag is k, or −1; then p is
                 of the segment *ending* there. In BIO that is I-X after B-X and I-X; in BIOES no tag needs it.
+            temperature: what s(x, y) is divided by.
 
         Raises:
             ArgumentError: a segment that is empty or not inside its row.
@@ -139,9 +147,9 @@ class CRF(nn.Module):
                 f"{who}: expected segments (row, begin, end) inside their rows, got {tuple(wrong)}; "
                 "pass begin < end, at most the row's length"
             )
-        _, pairs_KK, end_K = self._weights(x_TBK)
-        alpha_TBK, beta_TBK = self._alphas(x_TBK, valid_B), self._betas(x_TBK, valid_B)
-        log_Z_B = _log_partition(alpha_TBK, end_K, valid_B)
+        x_TBK = x_TBK / temperature
+        _, pairs_KK, _ = self._weights(x_TBK, temperature=temperature)
+        alpha_TBK, beta_TBK, log_Z_B = self._sums(x_TBK, valid_B, temperature)
         steps_TB = x_TBK.gather(2, tags_TB.unsqueeze(2)).squeeze(2)
         along_TB = torch.cat((steps_TB[:1], steps_TB[1:] + pairs_KK[tags_TB[:-1], tags_TB[1:]])).cumsum(0)
         last_N = end_N - 1
@@ -156,6 +164,37 @@ class CRF(nn.Module):
             stop_N = next_NK.masked_fill(blocked, _IMPOSSIBLE).logsumexp(1)
             tail_N = torch.where(end_N < valid_B[row_N], stop_N, tail_N)
         return alpha_TBK[begin_N, row_N, first_tag_N] + inner_N + tail_N - log_Z_B[row_N]
+
+    @torch.no_grad()
+    def best(self, emissions: Tensor, *, lengths: Any = None) -> Tensor:
+        """The most probable tag sequence of each row, that of `decode`, without its probability, which costs more.
+
+        **Shapes** int64 (T, B), (B, T) with `batch_first`; −1 past a length.
+        """
+        x_TBK, valid_B = self._read("CRF.best", emissions, lengths)
+        T, B, _ = x_TBK.shape
+        start_K, pairs_KK, end_K = self._weights(x_TBK, impossible=-torch.inf)
+        tags_TB = torch.full((T, B), -1, dtype=torch.int64, device=x_TBK.device)
+        if T:
+            scores_TBK = torch.empty_like(x_TBK)
+            torch.add(x_TBK[0], start_K, out=scores_TBK[0])
+            came_from = []
+            for t in range(1, T):
+                found_BK, from_BK = (scores_TBK[t - 1].unsqueeze(2) + pairs_KK).max(1)
+                torch.add(found_BK, x_TBK[t], out=scores_TBK[t])
+                came_from.append(from_BK)
+            last_B = (valid_B - 1).clamp(min=0)
+            ends_BK = scores_TBK[last_B, torch.arange(B, device=x_TBK.device)] + end_K
+            at_B1 = end_B1 = ends_BK.argmax(1, keepdim=True)
+            ragged = bool((valid_B != T).any())
+            for t in range(T - 1, -1, -1):
+                if t < T - 1:
+                    at_B1 = came_from[t].gather(1, at_B1)
+                if ragged:
+                    at_B1 = torch.where((last_B == t).unsqueeze(1), end_B1, at_B1)
+                tags_TB[t] = at_B1.squeeze(1)
+            tags_TB.masked_fill_(_past(x_TBK, valid_B), -1)
+        return tags_TB.transpose(0, 1) if self.batch_first else tags_TB
 
     @torch.no_grad()
     def decode(self, emissions: Tensor, *, lengths: Any = None, n_best: int = 1) -> TagPaths:
@@ -184,8 +223,7 @@ class CRF(nn.Module):
             if t:
                 at_BR = came_from[t - 1].reshape(B, K * R).gather(1, at_BR)
         tags_TBR.masked_fill_(score_BR == -torch.inf, -1)
-        log_Z_B = _log_partition(self._alphas(x_TBK, valid_B), self._weights(x_TBK)[2], valid_B)
-        score_BR = score_BR - log_Z_B.unsqueeze(1)
+        score_BR = score_BR - self._log_Z(x_TBK, valid_B).unsqueeze(1)
         # Of an empty row the one path is the empty one.
         empty_BR = x_TBK.new_full((1, R), -torch.inf)
         empty_BR[:, 0] = 0.0
@@ -196,27 +234,71 @@ class CRF(nn.Module):
         """The number of tags."""
         return f"{self.num_tags}" + (", batch_first=True" if self.batch_first else "")
 
-    def _weights(self, x_TBK: Tensor, impossible: float = _IMPOSSIBLE) -> tuple[Tensor, Tensor, Tensor]:
+    def _weights(
+        self, x_TBK: Tensor, impossible: float = _IMPOSSIBLE, temperature: Tensor | float = 1.0
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Start, transitions and end in the dtype of the sums, what cannot be at `impossible`."""
         weights = (self.start.to(x_TBK.dtype), self.transitions.to(x_TBK.dtype), self.end.to(x_TBK.dtype))
+        if isinstance(temperature, Tensor) or temperature != 1.0:
+            weights = (weights[0] / temperature, weights[1] / temperature, weights[2] / temperature)
         if self.constraints is None:
             return weights
         masks = (self.constraints.begins, self.constraints.follows, self.constraints.ends)
         start_K, pairs_KK, end_K = (w.masked_fill(~m, impossible) for w, m in zip(weights, masks, strict=True))
         return start_K, pairs_KK, end_K
 
-    def _alphas(self, x_TBK: Tensor, valid_B: Tensor) -> Tensor:
+    def _log_Z(self, x_TBK: Tensor, valid_B: Tensor) -> Tensor:
+        """(B,)"""
+        weights = self._weights(x_TBK, impossible=-torch.inf)
+        if not self._fast(x_TBK, weights):
+            weights = self._weights(x_TBK)
+            return _log_partition(self._alphas(x_TBK, valid_B, weights), weights[2], valid_B)
+
+        def slow(x_TBK: Tensor, start_K: Tensor, pairs_KK: Tensor, end_K: Tensor) -> Tensor:
+            finite = (start_K.clamp(min=_IMPOSSIBLE), pairs_KK.clamp(min=_IMPOSSIBLE), end_K.clamp(min=_IMPOSSIBLE))
+            return _log_partition(self._alphas(x_TBK, valid_B, finite), finite[2], valid_B)
+
+        found: Tensor = crf_sums.LogPartition.apply(x_TBK, *weights, valid_B, slow)  # type: ignore[no-untyped-call]
+        return found
+
+    def _sums(self, x_TBK: Tensor, valid_B: Tensor, temperature: Tensor | float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+        """α and β (T, B, K), and log Z (B,)."""
+        weights = self._weights(x_TBK, -torch.inf, temperature)
+        if (torch.is_grad_enabled() and (x_TBK.requires_grad or weights[1].requires_grad)) or not self._fast(
+            x_TBK, weights
+        ):
+            weights = self._weights(x_TBK, temperature=temperature)
+            alpha_TBK = self._alphas(x_TBK, valid_B, weights)
+            log_Z_B = _log_partition(alpha_TBK, weights[2], valid_B)
+            return alpha_TBK, self._betas(x_TBK, valid_B, weights), log_Z_B
+        found = crf_sums.forward_sums(x_TBK, weights)
+        log_Z_B = crf_sums.log_partition(found, weights, valid_B)
+        alpha_TBK = found.p_TBK.log() + found.log_TB.unsqueeze(-1)
+        # Equation (4): log p_t q_t = α + β − log Z.
+        beta_TBK = crf_sums.backward_sums(found, weights, valid_B).log() + (log_Z_B - found.log_TB).unsqueeze(-1)
+        return alpha_TBK.to(x_TBK.dtype), beta_TBK.to(x_TBK.dtype), log_Z_B.to(x_TBK.dtype)
+
+    def _fast(self, x_TBK: Tensor, weights: tuple[Tensor, Tensor, Tensor]) -> bool:
+        """Whether the sums may be taken in the probability domain: nothing is traced or transformed, nothing lost."""
+        if traced() or transformed():
+            return False
+        mixing = 1 if self.constraints is None else self.constraints.mixing
+        return crf_sums.fits(x_TBK, weights, mixing)
+
+    @staticmethod
+    def _alphas(x_TBK: Tensor, valid_B: Tensor, weights: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         """α (T, B, K), equation (3); past a length the last one."""
-        start_K, pairs_KK, _ = self._weights(x_TBK)
+        start_K, pairs_KK, _ = weights
         alphas = [start_K + x for x in x_TBK[:1]]
         for t in range(1, len(x_TBK)):
             next_BK = (alphas[-1].unsqueeze(2) + pairs_KK).logsumexp(1) + x_TBK[t]
             alphas.append(torch.where((t < valid_B).unsqueeze(1), next_BK, alphas[-1]))
         return torch.stack(alphas) if alphas else x_TBK
 
-    def _betas(self, x_TBK: Tensor, valid_B: Tensor) -> Tensor:
+    @staticmethod
+    def _betas(x_TBK: Tensor, valid_B: Tensor, weights: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         """β_t[i] = log Σ over what follows step t, given tag i there: (T, B, K); `end` at the last step of a row."""
-        _, pairs_KK, end_K = self._weights(x_TBK)
+        _, pairs_KK, end_K = weights
         T, B, K = x_TBK.shape
         betas = [end_K.expand(B, K)] if T else []
         for t in range(T - 2, -1, -1):

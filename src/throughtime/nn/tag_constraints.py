@@ -40,7 +40,9 @@ class TagConstraints(nn.Module):
         for name, given in masks.items():
             mask: Tensor = torch.as_tensor(given)
             if mask.dtype != torch.bool:
-                raise ArgumentTypeError(f"TagConstraints: expected {name} of dtype torch.bool, got {mask.dtype}")
+                raise ArgumentTypeError(
+                    f"TagConstraints: expected {name} of dtype torch.bool, got {mask.dtype}; convert it with .bool()"
+                )
             self.register_buffer(name, mask.clone(), persistent=False)
         K = len(self.begins) if self.begins.dim() == 1 else 0
         for name, shape in (("begins", (K,)), ("follows", (K, K)), ("ends", (K,))):
@@ -50,6 +52,7 @@ class TagConstraints(nn.Module):
                     f"TagConstraints: expected {name} of shape {'(K,)' if not K else shape}, got {got}; "
                     "pass one flag for each tag, and for each pair of tags"
                 )
+        self.mixing = _mixing(self.follows)
         reached = self.begins
         for steps in range(1, 2 * K + 2):
             if not bool((reached & self.ends).any()):
@@ -58,6 +61,9 @@ class TagConstraints(nn.Module):
                     "allow a tag that may begin, follow itself and end"
                 )
             reached = (reached.unsqueeze(1) & self.follows).any(0)
+
+    mixing: float
+    """So many steps lead from any tag to any other; inf where no number does."""
 
     @property
     def num_tags(self) -> int:
@@ -104,3 +110,14 @@ class TagConstraints(nn.Module):
             chosen[t] = torch.where(t < valid, best_B, chosen[t])
             allowed_BK = self.follows[best_B]
         return chosen
+
+
+def _mixing(follows_KK: Tensor) -> float:
+    """The least n ≤ 8 by which every tag leads to every other in n steps; more are not looked for."""
+    step_KK = follows_KK.float()
+    reached_KK = step_KK
+    for n in range(1, 9):
+        if bool((reached_KK > 0).all()):
+            return n
+        reached_KK = ((reached_KK @ step_KK) > 0).float()
+    return float("inf")

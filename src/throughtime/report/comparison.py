@@ -48,12 +48,16 @@ def comparison_plot(
     """
     finite = {name: [float(v) for v in values if math.isfinite(v)] for name, values in errors.items()}
     if not any(finite.values()):
-        raise ArgumentError(f"comparison_plot: expected at least one finite error, got none for {len(errors)} models")
+        raise ArgumentError(
+            f"comparison_plot: expected at least one finite error, got none for {len(errors)} models; leave the "
+            "picture out"
+        )
     for cost, values in costs.items():
         for name, value in values.items():
             if name not in errors or value < 0:
                 raise ArgumentError(
-                    f"comparison_plot: expected {cost} of 0 or more for the models given, got {value:g} for {name!r}"
+                    f"comparison_plot: expected {cost} of 0 or more for the models given, got {value:g} for {name!r}; "
+                    "leave that model out"
                 )
     height = 1.9 + 0.34 * len(errors)
     figure = new_figure(9.0, height)

@@ -36,7 +36,10 @@ def horizon_figure(errors_K: Mapping[str, Array], *, metric: str, size: tuple[fl
     """
     shapes = {values.shape for values in errors_K.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 1 or next(iter(shapes)) == (0,):
-        raise ArgumentError(f"horizon_figure: expected errors of one shape (K,) with K >= 1, got {sorted(shapes)}")
+        raise ArgumentError(
+            f"horizon_figure: expected errors of one shape (K,) with K >= 1, got {sorted(shapes)}; pass one error a "
+            "step for each model"
+        )
     figure = new_figure(*size)
     axes = figure.subplots()
     steps = np.arange(1, next(iter(shapes))[0] + 1)
@@ -73,11 +76,14 @@ def coverage_figure(levels: Sequence[float], covered_LK: Array, *, size: tuple[f
     """
     if covered_LK.ndim != 2 or len(covered_LK) != len(levels) or not covered_LK.size:
         raise ArgumentError(
-            f"coverage_figure: expected a row for each of {len(levels)} levels, got shape {covered_LK.shape}"
+            f"coverage_figure: expected a row for each of {len(levels)} levels, got shape {covered_LK.shape}; pass one "
+            "share a level and step"
         )
     low, high = float(np.nanmin(covered_LK)), float(np.nanmax(covered_LK))
     if low < 0.0 or high > 100.0:
-        raise ArgumentError(f"coverage_figure: expected percent from 0 to 100, got {low:g} to {high:g}")
+        raise ArgumentError(
+            f"coverage_figure: expected percent from 0 to 100, got {low:g} to {high:g}; multiply shares by 100"
+        )
     figure = new_figure(*size)
     axes = figure.subplots()
     steps = np.arange(1, covered_LK.shape[1] + 1)

@@ -113,7 +113,7 @@ def strategies_plot(
         MissingExtraError: matplotlib is not installed.
     """
     if not 1 <= len(panels) <= 3:
-        raise ArgumentError(f"strategies_plot: expected 1 to 3 panels, got {len(panels)}")
+        raise ArgumentError(f"strategies_plot: expected 1 to 3 panels, got {len(panels)}; choose among them")
     figure = new_figure(11.0, 1.1 + 3.2 * len(panels))
     _space(figure)
     grid: NDArray[Any] = figure.subplots(len(panels), 2, squeeze=False, width_ratios=(1.45, 1))

@@ -59,9 +59,13 @@ def gradient_plot(
         )
     for label, values in (*norms.items(), *reach.items()):
         if values.ndim != 1 or not values.size:
-            raise ArgumentError(f"gradient_plot: expected {label!r} of shape (T,) with T >= 1, got {values.shape}")
+            raise ArgumentError(
+                f"gradient_plot: expected {label!r} of shape (T,) with T >= 1, got {values.shape}; pass one norm a step"
+            )
         if (values < 0).any():
-            raise ArgumentError(f"gradient_plot: expected norms >= 0, got {values.min():g} in {label!r}")
+            raise ArgumentError(
+                f"gradient_plot: expected norms >= 0, got {values.min():g} in {label!r}; pass absolute values"
+            )
     figure = new_figure(9.0, 3.9 + 0.3 * len(norms))
     above, below = figure.subplots(2, 1, height_ratios=(0.8 + 0.3 * len(norms), 3.0))
     _heat_map(figure, above, norms)

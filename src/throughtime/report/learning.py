@@ -57,9 +57,14 @@ def learning_curve_figure(
     n = len(train_loss)
     if n == 0 or (validation_loss is not None and len(validation_loss) != n):
         lengths = (n, None if validation_loss is None else len(validation_loss))
-        raise ArgumentError(f"learning_curve_plot: expected two curves of one length >= 1, got lengths {lengths}")
+        raise ArgumentError(
+            f"learning_curve_plot: expected two curves of one length >= 1, got lengths {lengths}; pass one loss an "
+            "epoch"
+        )
     if best_epoch is not None and not 1 <= best_epoch <= n:
-        raise ArgumentError(f"learning_curve_plot: expected best_epoch from 1 to {n}, got {best_epoch}")
+        raise ArgumentError(
+            f"learning_curve_plot: expected best_epoch from 1 to {n}, got {best_epoch}; count epochs from 1"
+        )
     figure = new_figure(*size)
     axes = figure.subplots()
     epochs = np.arange(1, n + 1)

@@ -46,23 +46,27 @@ class Panel:
         if self.times.ndim != 1 or self.times.shape != self.values.shape or not self.times.size:
             raise ArgumentError(
                 f"Panel: expected times and values of one shape (T,) with T >= 1, got {self.times.shape} and "
-                f"{self.values.shape} in {self.name!r}"
+                f"{self.values.shape} in {self.name!r}; pass one time a value"
             )
         shape = self.forecast_times.shape
         if len(shape) != 1 or shape == (0,) or not self.forecasts:
             raise ArgumentError(
                 f"Panel: expected forecast_times of shape (h,) with h >= 1 and one forecast or more, got {shape} and "
-                f"{len(self.forecasts)} forecasts in {self.name!r}"
+                f"{len(self.forecasts)} forecasts in {self.name!r}; pass one time a step, and a forecast"
             )
         drawn = dict(self.forecasts) if self.actual is None else {**self.forecasts, "actual": self.actual}
         for level, (low, high) in self.bands.items():
             if not 0.0 < level < 100.0:
-                raise ArgumentError(f"Panel: expected levels between 0 and 100 percent, got {level:g} in {self.name!r}")
+                raise ArgumentError(
+                    f"Panel: expected levels between 0 and 100 percent, got {level:g} in {self.name!r}; pass percent, "
+                    "as 80"
+                )
             drawn |= {f"{level:g} % low": low, f"{level:g} % high": high}
         for label, line in drawn.items():
             if line.shape != shape:
                 raise ArgumentError(
-                    f"Panel: expected {label!r} of shape {shape} as forecast_times, got {line.shape} in {self.name!r}"
+                    f"Panel: expected {label!r} of shape {shape} as forecast_times, got {line.shape} in {self.name!r}; "
+                    "pass one value a step"
                 )
 
     @property
@@ -97,7 +101,7 @@ def choose_series(errors: Sequence[float] | NDArray[np.floating[Any]], limit: in
     [(1, 'hardest'), (2, 'typical')]
     """
     if limit < 1:
-        raise ArgumentError(f"choose_series: expected limit >= 1, got {limit}")
+        raise ArgumentError(f"choose_series: expected limit >= 1, got {limit}; pass 6 or so")
     array = np.asarray(errors, dtype=np.float64)
     if array.size <= limit:
         return [(index, "") for index in range(array.size)]

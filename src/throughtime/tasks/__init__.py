@@ -1,6 +1,7 @@
 """The tasks: an estimator each, with fit, predict, evaluate, save and load.
 
 Estimator         what they share
+Classifier        what a text is
 Forecaster        the next values of series
 LanguageModel     which symbol comes next in text
 Tagger            which tokens of a text are what
@@ -27,6 +28,7 @@ from throughtime.errors import ModelFolderError
 from throughtime.tasks.estimator import Estimator
 
 if TYPE_CHECKING:
+    from throughtime.tasks.classify import Classifier
     from throughtime.tasks.comparison import Contest, compare
     from throughtime.tasks.comparison_records import Comparison
     from throughtime.tasks.forecast import ForecastContest, Forecaster, ForecastSearch
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Between",
     "Choice",
+    "Classifier",
     "Comparison",
     "Contest",
     "Estimator",
@@ -56,6 +59,7 @@ __all__ = [
 
 # Each comes with the first use of its name: who loads a forecaster does not wait for the other tasks.
 _ROOMS = {
+    "Classifier": "classify",
     "Forecaster": "forecast",
     "ForecastContest": "forecast",
     "ForecastSearch": "forecast",
@@ -71,7 +75,7 @@ _ROOMS = {
     "Search": "tuning",
     "tune": "tuning",
 }
-_ESTIMATORS = {"forecast": "Forecaster", "language": "LanguageModel", "tag": "Tagger"}
+_ESTIMATORS = {"classify": "Classifier", "forecast": "Forecaster", "language": "LanguageModel", "tag": "Tagger"}
 
 
 def __getattr__(name: str) -> Any:

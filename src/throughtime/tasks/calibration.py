@@ -33,6 +33,17 @@ class Reliability(NamedTuple):
         total = int(self.predictions.sum())
         return float(self.predictions @ np.abs(self.right - self.probability)) / total if total else 0.0
 
+    @property
+    def by_chance(self) -> float:
+        """What `error` comes to on average by chance alone, of probabilities that mean just what they say.
+
+        Σ n √(2 p (1 − p) / (π n)) / Σ n over bins of n predictions and mean probability p: so far is a share of n from
+        p on average, where n is not very small.
+        """
+        total, p_M = int(self.predictions.sum()), self.probability
+        far_M = np.sqrt(2 / np.pi * p_M * (1 - p_M) * self.predictions)
+        return float(far_M.sum()) / total if total else 0.0
+
 
 def reliability(probability: ArrayLike, right: ArrayLike, bins: int = 10) -> Reliability:
     """Sort predictions into bins of equal width by their probability.

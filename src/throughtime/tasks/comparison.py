@@ -138,7 +138,7 @@ def compare(
 def _check(contest: Contest, cells: Sequence[str], seeds: Sequence[int], budget: float) -> None:
     for cell in cells:
         if cell not in contest.cells:
-            raise ArgumentError(f"compare: expected cells among {', '.join(contest.cells)}, got {cell!r}")
+            raise ArgumentError(f"compare: expected cells among {', '.join(contest.cells)}, got {cell!r}; name these")
     if len(cells) < 2 or len({*cells}) < len(cells):
         raise ArgumentError(
             f"compare: expected two or more cells, each once, got {', '.join(cells) or 'none'}; name others"

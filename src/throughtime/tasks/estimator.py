@@ -46,6 +46,10 @@ class Estimator:
             setattr(self, name, value)
         return self
 
+    def configuration(self) -> dict[str, Any]:
+        """The constructor's arguments, ready for JSON: what a model folder says of them."""
+        return self.get_params()
+
     def __repr__(self) -> str:
         signature = inspect.signature(type(self).__init__).parameters
         shown = [f"{k}={v!r}" for k, v in self.get_params().items() if v != signature[k].default]
@@ -87,7 +91,7 @@ class Estimator:
         write_model_folder(
             path,
             task=self.task,
-            configuration=self.get_params(),
+            configuration=self.configuration(),
             tensors=tensors,
             extra=extra,
             seed=getattr(self, "seed", None),

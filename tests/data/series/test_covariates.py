@@ -174,5 +174,5 @@ def test_names_that_cannot_be() -> None:
     fitted = known(read_series(frame(), **ROLES))
     with pytest.raises(ArgumentError, match=r"got both: fitted and .*'past': \('temp',\)"):
         read_series(frame(), past="temp", fitted=fitted)
-    with pytest.raises(ArgumentError, match="expected missing to be one of refuse, keep, got 'drop'"):
+    with pytest.raises(ArgumentError, match="expected missing to be one of refuse, keep, keep-all, got 'drop'"):
         read_series(frame(), missing="drop")

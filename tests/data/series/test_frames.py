@@ -123,7 +123,7 @@ def test_without_an_id_column_it_is_one_series() -> None:
 def test_without_an_id_column_no_stamp_may_occur_twice() -> None:
     with pytest.raises(
         DataError,
-        match=r"a column 'unique_id', as 2020-01-02 occurs twice, at row 1 \(counted from 0\) and row 2 \(counted",
+        match=r"a column 'unique_id', .* got 2020-01-02 twice, at row 1 \(counted from 0\) and row 2 \(counted",
     ):
         read_series(frame(ds=[DAYS[0], DAYS[1], DAYS[1]]).drop("unique_id"))
 

@@ -20,7 +20,7 @@ def frame(times: object, **columns: object) -> pd.DataFrame:
 
 def test_local_times_without_a_zone_stumble_and_the_message_says_why() -> None:
     local = MELBOURNE.tz_localize(None)
-    with pytest.raises(DataError, match="2012-04-01 02:00 occurs twice.*" + HINT):
+    with pytest.raises(DataError, match="2012-04-01 02:00 twice.*" + HINT):
         read_series(frame(local))
     with pytest.raises(DataError, match="got two for series 'a' at 2012-04-01 02:00: row 100 .* and row 102 .*" + HINT):
         read_series(frame(local, unique_id="a"), missing="keep")
@@ -40,7 +40,7 @@ def test_local_times_without_a_zone_stumble_and_the_message_says_why() -> None:
     ],
 )
 def test_other_duplicates_are_not_blamed_on_the_clock(times: list[object]) -> None:
-    with pytest.raises(DataError, match="occurs twice") as caught:
+    with pytest.raises(DataError, match=r"got .* twice") as caught:
         read_series(frame(times))
     assert "clock" not in str(caught.value)
 
@@ -126,5 +126,5 @@ def test_a_covariate_with_marks_is_named(caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_times_closer_than_a_microsecond_are_one() -> None:
-    with pytest.raises(DataError, match="2020-01-01 occurs twice"):
+    with pytest.raises(DataError, match="got 2020-01-01 twice"):
         read_series(frame(pd.date_range("2020-01-01", periods=3, freq="100ns")))

@@ -29,6 +29,14 @@ def test_ids_do_not_depend_on_where_text_was_cut(unit: str, size: int) -> None:
     )
 
 
+def test_one_long_line_of_words_is_never_held_as_a_whole() -> None:
+    units = build_units("word", Texts(["a b"]))
+    line = "ab cde \u2003f" * 50
+    found = [piece.text for piece in units.pieces(pieces_of(line, 6))]
+    assert "".join(found) == line
+    assert max(map(len, found)) <= 6 + len("fab")
+
+
 @pytest.mark.parametrize("unit", ["character", "subword"])
 def test_text_comes_back_as_it_was(unit: str) -> None:
     units = build_units(unit, Texts([TEXT]), size=280 if unit == "subword" else None)
@@ -92,16 +100,16 @@ def test_text_that_gives_no_vocabulary_is_refused(unit, text, options, error, me
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "message"),
     [
-        {"unit": "letter", "symbols": [END, UNKNOWN, "a"], "unknown": UNKNOWN},
-        {"unit": "character", "symbols": ["a", "b"], "unknown": "a"},
-        {"unit": "character", "symbols": [END, UNKNOWN, "ab"], "unknown": UNKNOWN},
-        {"unit": "subword", "tokenizer": "{}"},
+        ({"unit": "letter", "symbols": [END, UNKNOWN, "a"], "unknown": UNKNOWN}, "got 'letter'; copy"),
+        ({"unit": "character", "symbols": ["a", "b"], "unknown": "a"}, r"got \('a', 'b'\); copy"),
+        ({"unit": "character", "symbols": [END, UNKNOWN, "ab"], "unknown": UNKNOWN}, "got 'ab'; copy"),
+        ({"unit": "subword", "tokenizer": "{}"}, "a tokenizer of tokenizers, got .*; copy"),
     ],
 )
-def test_a_wrong_vocabulary_is_refused(fields) -> None:
-    with pytest.raises(ArgumentError):
+def test_a_wrong_vocabulary_is_refused(fields, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
         units_from_json(fields)
 
 

@@ -1,15 +1,11 @@
 """Calendar features against pandas, which shares none of this code."""
 
-import datetime
-
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 
-from throughtime.data import Frequency, calendar_features, calendar_names, holiday_features
+from throughtime.data import Frequency, calendar_features, calendar_names
 from throughtime.data.times.frequency import parse_alias
-from throughtime.errors import ArgumentTypeError, DataError
 
 DAYS = ("day of week", "day of month", "day of year")
 COUNTS = {
@@ -82,75 +78,3 @@ def test_stamps_before_1970_count_upwards_too() -> None:
     features, names = calendar_features(utc(index), parse_alias("h"))
     np.testing.assert_array_equal(features[:, 0], index.hour / 23 - 0.5)
     np.testing.assert_array_equal(features[:, names.index("day of year")], (index.day_of_year - 1) / 365 - 0.5)
-
-
-@pytest.mark.parametrize(
-    "dates",
-    [
-        ["2020-01-06", "2020-01-01"],
-        {datetime.date(2020, 1, 1), datetime.date(2020, 1, 6)},
-        [datetime.datetime(2020, 1, 1, 12), np.datetime64("2020-01-06")],
-        [pd.Timestamp("2020-01-01", tz="Europe/Berlin"), pd.Timestamp("2020-01-06")],
-        pd.to_datetime(["2020-01-01", "2020-01-06"]),
-        pl.Series(["2020-01-01", "2020-01-06"]).str.to_date(),
-        ["2020-01-01", "2020-01-06", "2020-01-06"],
-    ],
-)
-def test_dates_of_every_kind(dates: object) -> None:
-    days = utc(pd.date_range("2019-12-31", periods=8))
-    features, names = holiday_features(days, parse_alias("D"), dates)  # type: ignore[arg-type]
-    assert names == ("holiday",)
-    assert features[:, 0].tolist() == [0, 1, 0, 0, 0, 0, 1, 0]
-
-
-def test_a_holiday_is_a_day_of_the_wall_clock() -> None:
-    index = pd.date_range("2020-12-24", periods=72, freq="h", tz="Australia/Melbourne")
-    frequency = Frequency("h", "microseconds", 3_600_000_000, time_zone="Australia/Melbourne")
-    features, names = holiday_features(
-        utc(index), frequency, {"Christmas": ["2020-12-25"], "Boxing Day": ["2020-12-26"]}
-    )
-    assert names == ("Christmas", "Boxing Day")
-    assert features.sum(axis=0).tolist() == [24, 24]
-    assert features[24:48, 0].all()
-
-
-@pytest.mark.parametrize(
-    ("freq", "expected"),
-    [
-        ("W-MON", [0, 0, 2, 1]),  # the weeks that begin on December 9, 16, 23 and 30
-        ("MS", [2, 1, 0, 0]),  # the months that begin on December 1, January 1, ...
-        ("ME", [2, 1, 0, 0]),  # the months that end on December 31, January 31, ...
-        ("QE", [2, 1, 0, 0]),
-        ("YS", [1, 0, 0, 0]),  # the years from 2020 on
-    ],
-)
-def test_longer_steps_count_their_days(freq: str, expected: list[int]) -> None:
-    start = "2019-12-01" if freq == "MS" else "2019-12-09"
-    features, _ = holiday_features(
-        utc(pd.date_range(start, periods=4, freq=freq)), parse_alias(freq), ["2019-12-26", "2019-12-28", "2020-01-01"]
-    )
-    assert features[:, 0].tolist() == expected
-
-
-def test_a_weekend_holiday_falls_into_the_step_from_friday_to_monday() -> None:
-    stamps = utc(pd.date_range("2020-01-02", periods=4, freq="B"))  # Thursday, Friday, Monday, Tuesday
-    features, _ = holiday_features(stamps, parse_alias("B"), ["2020-01-04", "2020-01-06"])
-    assert features[:, 0].tolist() == [0, 1, 1, 0]
-
-
-def test_holidays_that_are_none() -> None:
-    days = utc(pd.date_range("2020-01-01", periods=3))
-    for wrong, shown in (
-        (["2020-02-30"], "'2020-02-30'"),
-        ([7], "7 .of type int"),
-        ([pd.NaT], "NaT"),
-        (["soon"], "'soon'"),
-    ):
-        with pytest.raises(DataError, match=f"dates such as 2024-12-25 for 'x', got {shown}"):
-            holiday_features(days, parse_alias("D"), {"x": wrong})
-    for lone in ("2020-01-01", 5, None):
-        with pytest.raises(ArgumentTypeError, match=f"dates of 'x' in a list, got {type(lone).__qualname__}: {lone!r}"):
-            holiday_features(days, parse_alias("D"), {"x": lone})  # type: ignore[dict-item]
-    with pytest.raises(DataError, match="dates in the time column, got integers"):
-        holiday_features(np.arange(3), parse_alias(1), ["2020-01-01"])
-    assert holiday_features(days, parse_alias("D"), {})[0].shape == (3, 0)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from throughtime.data.times.frequency import parse_alias
-from throughtime.data.times.inference import check_regular, find_frequency, infer_frequency
+from throughtime.data.times.inference import check_regular, find_frequency, infer_frequency, is_regular
 from throughtime.errors import ArgumentError, DataError
 
 
@@ -145,3 +145,20 @@ def test_a_stored_frequency_moves_to_the_zone_of_the_frame() -> None:
     stored = infer_frequency(every("D", 9), np.array([0, 9]), None)
     found = find_frequency(utc, np.array([0, 60]), "Europe/Berlin", stored)
     np.testing.assert_array_equal(found.future(utc[0], 59), utc[1:])
+
+
+@pytest.mark.parametrize("integers", [True, False])
+def test_fixed_steps_are_regular_within_series_whatever_lies_between_them(integers: bool) -> None:
+    whole, broken = np.array([3, 5, 7, 0, 2, 9, 11]), np.array([3, 5, 8, 0, 2, 9, 11])
+    frequency = parse_alias(2 if integers else "2us")
+    for steps, offsets, regular in (
+        (whole, [0, 3, 5, 7], True),
+        (broken, [0, 3, 5, 7], False),
+        (whole, [0, 3, 7], False),
+        (whole[:3], [0, 3], True),
+        (broken[:3], [0, 3], False),
+        (whole[:1], [0, 1], True),
+        (broken[:3], [0, 0, 3, 3], False),
+    ):
+        times = steps if integers else steps.astype("datetime64[us]")
+        assert is_regular(times, np.array(offsets), frequency) == regular

@@ -12,6 +12,7 @@ from throughtime import Forecaster
 from throughtime.data import read_series
 from throughtime.errors import DataError
 from throughtime.tasks.forecast.features import Inputs, choose_calendar
+from throughtime.tasks.forecast.holiday_inputs import HolidayInputs
 from throughtime.tasks.forecast.windows import training_windows
 
 K = 3
@@ -56,6 +57,34 @@ def test_within_days_a_window_that_shows_a_whole_cycle_needs_no_calendar(input_s
     hours = pl.datetime_range(datetime.datetime(2020, 1, 1), datetime.datetime(2020, 1, 16), "1h", eager=True)
     series = read_series(pl.DataFrame({"ds": hours, "y": np.arange(float(len(hours)))}))
     assert choose_calendar(series, input_size) == names
+
+
+def test_holidays_are_read_together_and_by_kind():
+    series = read_series(daily(30, "a"))
+    given = {"Carnival": ["2020-01-20", "2020-03-01"], "Epiphany": [datetime.date(2020, 1, 6)], "May": ["2020-05-01"]}
+    inputs = Inputs.fit(series, calendar=False, embedded=False, input_size=5, holidays=given)
+    assert inputs.holidays.kinds == ("Carnival", "Epiphany")  # May was never seen: a holiday as any other
+    again = Inputs.from_json(json.loads(json.dumps(inputs.to_json())))
+    assert again == inputs
+    assert inputs.sizes["future"] == 3
+    future = inputs.of(series, K).future
+    assert future.shape == (33, 3)
+    lifted = future - future.min(axis=0) > 1.0
+    assert [np.flatnonzero(column).tolist() for column in lifted.T] == [[5, 19], [19], [5]]
+    assert np.abs(future).max() <= 5.0
+    more = inputs.holidays.with_dates({"May": ["2020-02-01"]}, "predict")
+    assert more.counted(series.future_times(K)[0], series.frequency).tolist() == [[0, 0, 0], [1, 0, 0], [0, 0, 0]]
+    with pytest.raises(DataError, match=r"predict: expected holidays among 'Carnival', .*, got 'Easter'"):
+        inputs.holidays.with_dates({"Easter": ["2020-04-12"]}, "predict")
+    one = Inputs.fit(series, calendar=False, embedded=False, input_size=5, holidays=["2020-01-06"])
+    assert one.sizes["future"] == 1
+
+
+def test_holidays_that_the_training_data_lack_are_told_and_left_out(caplog):
+    series = read_series(daily(30, "a"))
+    assert HolidayInputs.fit(series, {"May": ["2020-05-01"]}, "Forecaster.fit") is None
+    assert "holidays in the training data, 2020-01-01 to 2020-01-30, got none" in caplog.text
+    assert not Inputs.fit(series, calendar=False, embedded=False, input_size=5, holidays={}).reads
 
 
 def test_windows_find_their_own_steps():
@@ -104,6 +133,25 @@ def test_a_known_future_is_used_and_a_missing_row_is_named(strategy, tmp_path):
     assert loaded.predict(future=later)["forecast"].to_list() == found["forecast"].to_list()
     assert loaded.get_params() == model.get_params()
     assert len(loaded.predict(future=later, horizon=5)) == 10
+
+
+@pytest.mark.parametrize("strategy", ["recursive", "direct", "sequence"])
+def test_fewer_steps_than_trained_are_the_first_of_all(strategy):
+    df = daily(60)
+    rows = pl.col("ds").rank("dense").over("unique_id").cast(int)
+    later = df.filter(rows > 52).drop("y", "rain")
+    model = Forecaster(8, strategy=strategy, segment_size=4, input_size=8, **COLUMNS, **TINY).fit(df.filter(rows <= 52))
+    whole = model.predict(future=later, levels=[50]).filter(rows <= 2)
+    found = model.predict(future=later, horizon=2, levels=[50])  # two steps of a segment of four
+    for name in ("forecast", "forecast-lo-50"):
+        np.testing.assert_allclose(found[name], whole[name], rtol=1e-5)
+    first = later.filter(pl.col("ds") < pl.date(2020, 2, 24))
+    assert len(first) == 4
+    # Of what nobody told, neither the last row nor anything else is taken: a column's mean stands there.
+    mean = {"promo": float(df.filter(rows <= 52)["promo"].mean())}
+    rest = later.filter(pl.col("ds") >= pl.date(2020, 2, 24)).with_columns(promo=pl.lit(mean["promo"]))
+    unknown, average = (model.predict(future=f, horizon=2) for f in (first, pl.concat([first, rest])))
+    np.testing.assert_allclose(unknown["forecast"], average["forecast"], rtol=1e-5)
 
 
 def test_a_series_and_a_category_never_seen_are_forecast():

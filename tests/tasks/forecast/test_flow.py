@@ -7,6 +7,7 @@ import torch
 
 from tests.tasks.forecast.series import UNSCALED, forecasts, frame
 from throughtime import Forecaster
+from throughtime.data import read_series
 from throughtime.tasks.forecast.batches import WindowSource
 from throughtime.tasks.forecast.strategies import STRATEGIES
 from throughtime.tasks.forecast.windows import training_windows
@@ -35,8 +36,8 @@ def fitted(request, strategy):
 
 
 def test_every_step_of_a_trained_forecast_depends_on_the_last_value(fitted):
-    series = frame(60, 50)
-    batch = WindowSource(training_windows(fitted._read(series, "", None), 9, K), UNSCALED).batch(torch.arange(5))
+    series = read_series(frame(60, 50))
+    batch = WindowSource(training_windows(series, 9, K), UNSCALED).batch(torch.arange(5))
     batch.values.requires_grad_()
     found = fitted.model_(batch)
     for k in range(K):

@@ -8,6 +8,7 @@ import pytest
 
 from tests.tasks.forecast.series import TINY, forecasts, frame
 from throughtime import Forecaster
+from throughtime.data import read_series
 from throughtime.errors import ArgumentError, DataError
 
 K = 3
@@ -79,6 +80,33 @@ def test_what_an_update_lacks_takes_nothing_away():
     ]
 
 
+def promoted(n: int, first: int = 0) -> pl.DataFrame:
+    """One series with a known-future column."""
+    t = np.arange(first, first + n)
+    return pl.DataFrame({"unique_id": "s0", "ds": t, "y": 1.0 + t % 3, "promo": (t % 3 == 0) * 1.0})
+
+
+def test_an_update_over_skipped_rows_takes_their_known_future_and_leaves_their_values_missing():
+    model = Forecaster(K, future=["promo"], input_size=6, **TINY).fit(promoted(40))
+    newer = promoted(5, 40).with_columns(y=pl.when(pl.col("ds").is_in([40, 41, 44])).then(None).otherwise(pl.col("y")))
+    series = model.update(newer).series_
+    assert series.flat_times[-4:].tolist() == [40, 41, 42, 43]  # 44 has no value yet
+    np.testing.assert_array_equal(series.flat_values[-5:], [1.0, np.nan, np.nan, 1.0, 2.0])
+    assert series.covariates.future[-4:, 0].tolist() == [0.0, 0.0, 1.0, 0.0]
+    later = promoted(K, 44).drop("y")
+    assert np.isfinite(model.predict(future=later)["forecast"].to_numpy()).all()
+    # A known row may be told again beside new ones; what lies between is there already.
+    model.update(pl.concat([promoted(1, 30), promoted(1, 44)]))
+    assert model.series_.flat_times[-1] == 44
+
+
+def test_an_update_that_skips_rows_of_a_known_future_says_what_is_lacking():
+    model = Forecaster(K, future=["promo"], input_size=6, **TINY).fit(promoted(40))
+    with pytest.raises(DataError, match=r"Forecaster.update: expected promo.* 's0', got none for 40 .*1 more.*y\)$"):
+        model.update(promoted(2, 42))
+    assert model.series_.flat_times[-1] == 39
+
+
 def in_days(df: pl.DataFrame) -> pl.DataFrame:
     return df.with_columns(ds=pl.date(2020, 1, 1) + pl.duration(days=pl.col("ds")))
 
@@ -112,7 +140,7 @@ def test_an_embedding_knows_its_series_as_number_and_as_text(caplog):
     model = Forecaster(K, series_embedding=True, input_size=6, **TINY).fit(
         df.with_columns(pl.col("unique_id").cast(int))
     )
-    assert model.inputs_.numbers(model._read_more(df, "")).tolist() == [1, 2]
+    assert model.inputs_.numbers(read_series(df)).tolist() == [1, 2]
     assert model.predict(df)["unique_id"].dtype == pl.String
     assert not caplog.records
     model.predict(frame(40))

@@ -75,10 +75,12 @@ def test_the_shortest_series_that_will_do(horizon):
         assert len(plan.split(series, size, horizon, 0).training) >= 1
 
 
-def test_the_window_is_five_horizons_or_thirty_seasons_as_far_as_the_data_reach():
+def test_the_window_is_five_horizons_or_thirty_seasons_as_far_as_the_data_reach_and_no_more_than_720_or_a_horizon():
     assert plan.choose_input_size(counting(1000), 4, 1) == 20
     assert plan.choose_input_size(counting(4000), 4, 12) == 360
     assert plan.choose_input_size(counting(1000), 1, 1) == 10
+    assert plan.choose_input_size(counting(9000), 192, 24) == 720
+    assert plan.choose_input_size(counting(9000), 900, 1) == 900
     assert plan.choose_input_size(counting(60), 10, 1) <= 60 - 2 * 10
     assert plan.choose_input_size(counting(*[60] * 9), 10, 1) == 30
     assert plan.choose_input_size(counting(*[60] * 9), 10, 1, clean=True) == 50

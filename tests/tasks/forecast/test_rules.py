@@ -88,16 +88,96 @@ def test_smoothing_competes_with_the_next_best_rule():
     assert not plan.is_short(series_of(40))
 
 
-def test_over_segments_the_best_rule_competes_with_the_last_value(monkeypatch):
+def test_over_segments_the_best_rule_with_lags_competes_with_the_last_value_without(monkeypatch):
     tried = []
     train = fitting.Fit.train
-    monkeypatch.setattr(fitting.Fit, "train", lambda fit, *a: tried.append(fit.design.anchor) or train(fit, *a))
+    monkeypatch.setattr(
+        fitting.Fit, "train", lambda fit, *a: tried.append((fit.design.anchor, fit.design.lags)) or train(fit, *a)
+    )
+    monkeypatch.setattr(plan, "is_linear", lambda *_: False)
     df = frame(120, value=lambda t, i: np.array([3.0, -2.0, 7.0, 0.0])[t % 4] + 0.1 * np.sin(t))
     model = Forecaster(8, season_length=4, input_size=16, segment_size=4, **TINY).fit(df)
-    assert tried == ["seasonal", "last"]
-    assert model.anchor_ in tried
+    assert tried == [("seasonal", (4, 8, 12, 16)), ("last", ())]
+    assert model.anchor_ in ("seasonal", "last")
     single = Forecaster(8, season_length=4, input_size=16, segment_size=1, **TINY).fit(df)
-    assert tried[2:] == ["seasonal"] == [single.anchor_]
+    assert tried[2:] == [("seasonal", (4, 8, 12, 16))]
+    assert single.anchor_ == "seasonal"
+
+
+def oscillating(t, i, noise=0.3):
+    """A linear autoregression of two lags, pushed by noise."""
+    pushed, found = np.random.default_rng(i).normal(size=len(t)) * noise, [0.0, 1.0]
+    for push in pushed[2:]:
+        found.append(1.6 * found[-1] - 0.95 * found[-2] + push)
+    return np.array(found)
+
+
+LONE = {"anchor": "auto", "input_size": 12, "logarithms": False, "seed": 0}
+
+
+@pytest.mark.parametrize("strategy", ["recursive", "direct", "sequence"])
+def test_a_lone_series_starts_from_least_squares(strategy, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting.Fit, "is_worth_it", lambda *_: False)
+    df = frame(160, value=oscillating)
+    model = Forecaster(K, strategy=strategy, **LONE, **{**TINY, "refit": True}).fit(df)
+    assert model.recipe_["rule_alone"]
+    assert model.refitted_
+    assert "what the net learnt is left out" in model.summary()
+    assert "a linear map of the history" in model.summary()
+    found = model.evaluate(df, n_windows=8).metrics
+    if strategy == "recursive":  # one step ahead, fed back: near, not the same
+        assert found["throughtime"]["MAE"] == pytest.approx(found["linear"]["MAE"], rel=0.2)
+    else:
+        assert found["throughtime"]["MAE"] == pytest.approx(found["linear"]["MAE"], rel=1e-5)
+    model.save(tmp_path / "m")
+    assert forecasts(Forecaster.load(tmp_path / "m")).tobytes() == forecasts(model).tobytes()
+
+
+def test_what_the_net_adds_stays_where_it_is_worth_more_than_chance(monkeypatch):
+    df, found = frame(160, value=oscillating), {}
+    for worth in (True, False):
+        monkeypatch.setattr(fitting.Fit, "is_worth_it", lambda *_, worth=worth: worth)
+        found[worth] = Forecaster(K, **LONE, **TINY).fit(df)
+        assert found[worth].recipe_["rule_alone"] is not worth
+    assert found[True].metrics_["validation_loss"] != found[False].metrics_["validation_loss"]
+    assert forecasts(found[True]).tobytes() != forecasts(found[False]).tobytes()
+
+
+def test_windows_that_overlap_count_as_one():
+    series = series_of(200)
+    windows = training_windows(series, 8, K)
+    scaler = Scaler("none", 0.0, 1.0)
+    target_NK = windows.targets()
+    noise_NK = np.random.default_rng(0).normal(size=target_NK.shape)
+
+    class Says(torch.nn.Module):
+        def __init__(self, off_NK):
+            super().__init__()
+            self.made_NK = torch.from_numpy(target_NK + off_NK)
+
+        def forward(self, batch):
+            return self.made_NK
+
+    fit = fitting.Fit(None, series, None, scaler, None, None, None, "linear")
+    rule, prepared = Says(2.0 + 0.0 * noise_NK), prepare(series, 1, None, K, scaler=scaler)
+    # A gain of d with deviation 1 over N / K windows' worth.
+    apart = -(-len(windows) // K)
+    for d, worth in ((0.5 / np.sqrt(apart), False), (2.0 / np.sqrt(apart), True)):
+        own_N = noise_NK[:, 0] - noise_NK[:, 0].mean()
+        gain_N1 = (d + own_N / own_N.std())[:, None]
+        assert fit.is_worth_it(Says(2.0 - np.clip(gain_N1, -9, 2.0) + 0.0 * noise_NK), rule, windows, prepared) is worth
+
+
+def test_least_squares_are_for_few_windows_that_they_tell_more_of_than_rules():
+    scaler = Scaler("none", 0.0, 1.0)
+    few = training_windows(series_of(200, value=oscillating), 12, K)
+    assert plan.is_linear(few[:120], few[120:], scaler, 1, smoothing=False)
+    assert not plan.is_linear(few[:120], few[:0], scaler, 1, smoothing=False)
+    walk = series_of(200, value=lambda t, i: np.random.default_rng(i).normal(size=len(t)).cumsum())
+    wandering = training_windows(walk, 60, K)
+    assert not plan.is_linear(wandering[:70], wandering[70:], scaler, 1, smoothing=False)
+    many = training_windows(series_of(6000, value=oscillating), 12, K)
+    assert not plan.is_linear(many, few, scaler, 1, smoothing=False)
 
 
 def test_logarithms_are_for_positive_values_far_from_zero():

@@ -42,9 +42,17 @@ def test_ids_of_files_lie_on_disk_and_parts_share_them(tmp_path: Path) -> None:
     assert text.tolist() == [0, 0, 0, 1, 1, 1, 1]
     assert np.flatnonzero(first).tolist() == [0, 3]
     whole = build_corpus(TextFiles(tmp_path / "a.txt"), units, end=False, classes=None, who="test")
-    head, tail = whole.cut(7)
+    head, tail = whole.cut(len(whole) - 7)
     halves = [part.ids[part.locate(np.arange(len(part)))[1]].tolist() for part in (head, tail)]
     assert (len(head), [*halves[0], *halves[1]]) == (7, whole.ids.tolist())
+
+
+def test_of_several_texts_the_longest_loses_its_end() -> None:
+    corpus, _ = corpus_of(["ab", "abcabd", "c"])
+    training, held = corpus.cut(2)
+    assert training.lengths.tolist() == [3, 5, 2]
+    assert [training.texts, held.texts, len(held)] == [3, 1, 2]
+    assert held.ids[held.begins[0] :][:2].tolist() == corpus.ids[8:10].tolist()
 
 
 @pytest.mark.parametrize("at_once", [3, 2**20])

@@ -175,7 +175,14 @@ def test_files_give_what_the_text_in_memory_gives(tmp_path: Path) -> None:
 def test_validation_is_what_was_given_or_a_part_held_out() -> None:
     assert of_text().validation_ == f"the last {len(TEXT) // 20} symbols"
     assert of_names().validation_ == "2 texts of 30"
-    assert LanguageModel(**QUICK).fit(TEXT[:150]).metrics_["validation_loss"] is None
+    few = LanguageModel(**QUICK).fit([TEXT, TEXT[:300], "to be"])
+    assert few.validation_ == f"the last {few.n_symbols_ // 20} symbols of the longest text"
+    assert few.metrics_["validation_loss"] < math.log(len(few.units_)) + 1
+    short = LanguageModel(**QUICK).fit(TEXT[:150])
+    assert (short.validation_, short.metrics_["validation_loss"]) == (
+        "none: there are fewer than 200 symbols and 10 texts",
+        None,
+    )
     model = LanguageModel(**QUICK).fit(TEXT, validation=TEXT[:90])
     assert model.validation_ == "the given text: 90 characters"
     rows_of_one = LanguageModel(**{**QUICK, "batch_size": 1}).fit(TEXT, validation=TEXT[:90])
@@ -276,6 +283,8 @@ def test_labels_must_be_those_of_the_model() -> None:
         LanguageModel(**QUICK).fit(NAMES, KINDS, ["anna"])
     with pytest.raises(DataError, match="expected text, got none in 1 texts"):
         of_text().evaluate("")
+    with pytest.raises(DataError, match="expected text, got none in 2 texts"):
+        of_names().evaluate(["", ""], ["f", "m"])
     with pytest.raises(ArgumentError, match="steps > 0, got 0"):
         of_text().evaluate("to be", steps=0)
 

@@ -172,7 +172,7 @@ def test_unknown_is_never_written_and_end_only_where_it_was_learnt() -> None:
         ({"top_p": 1.5}, ArgumentError, r"top_p in \(0, 1\], got 1.5"),
         ({"greedy": True, "top_k": 2}, ArgumentError, "greedy=True alone"),
         ({"repetition_penalty": 0.5}, ArgumentError, "repetition_penalty of at least 1, got 0.5"),
-        ({"repetition_penalty": "much"}, ArgumentTypeError, "got 'much'"),
+        ({"repetition_penalty": "much"}, ArgumentTypeError, "got 'much'; pass a float"),
         ({"stop": ["a", ""]}, ArgumentError, "at least one character, got ''"),
         ({"seed": -1}, ArgumentError, "got -1"),
     ],

@@ -102,3 +102,37 @@ def test_rare_words_are_sometimes_unknown_in_training_alone() -> None:
     assert len(kinds) == 2, "with the word and without"
     assert all(bool((x[:2, 1] == before[:2, 1]).all()) for x in seen), "a sentence without it stays"
     assert "rare" not in net.state_dict()
+
+
+@pytest.mark.parametrize(("dropout", "share"), [(0.0, 0.0), (0.5, 1.0)])
+def test_words_and_pairs_are_hidden_as_much_as_features_are_dropped(dropout: float, share: float) -> None:
+    """A fifth of the dropout of words, three fifths of pairs; drawn anew for every token."""
+    net, batch, _ = setup([list("国" * 50)] * 40, dropout=dropout, characters="none")
+    net.train()
+    seen = {}
+    for name in ("words", "pairs"):
+        getattr(net, name).register_forward_hook(lambda _, ids, __, name=name: seen.update({name: ids[0]}))
+    net(batch)
+    hidden = {name: float((ids == 1).float().mean()) for name, ids in seen.items()}
+    assert hidden["words"] == pytest.approx(0.1 * share, abs=0.03)
+    # The pair at a sentence's end stands in the data once for each sentence, all others 49 times.
+    assert hidden["pairs"] == pytest.approx(0.3 * share, abs=0.04)
+
+
+def test_given_vectors_reach_the_words_that_training_has_and_those_that_it_has_not() -> None:
+    _, batch, units = setup(characters="none")
+    units = units.with_words(["bird", "dog", "fish"])
+    assert list(units.words)[-2:] == ["bird", "fish"]
+    design = TagDesign(
+        len(units.words), len(units.letters), 0, 5, hidden_size=4, word_size=6, characters="none", further=2
+    )
+    net = TagNet(design).eval()
+    vectors = 7 * torch.randn(3, 6)
+    net.take_vectors(torch.tensor(units.words.ids(["bird", "dog", "fish"])), vectors)
+    scaled = vectors / vectors.norm(dim=1).mean()
+    found = net.word_vectors(torch.tensor([units.words.ids(["dog", "fish", "bird"])]))
+    torch.testing.assert_close(found[0], scaled[[1, 2, 0]])
+    assert "further" not in dict(net.named_parameters())
+    net.train()
+    net(batch).sum().backward()
+    assert net.words.weight.grad is not None

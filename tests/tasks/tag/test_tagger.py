@@ -1,6 +1,8 @@
 """The tagger as a whole: it learns, says how sure it is, comes back from its folder bit for bit, and refuses."""
 
+import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -306,6 +308,95 @@ def test_probabilities_are_calibrated_where_the_data_are_uncertain() -> None:
     found = tagger.evaluate(noisy(400))
     assert found.calibration_error < 0.07
     assert 0.6 < tagger.predict([["in", "a"]])[0][0].probability < 0.8
+
+
+def vectors(tmp_path: Path, size: int = 6) -> Path:
+    """Names near one another, places near one another, also of words that no training sentence has."""
+    g = np.random.default_rng(0)
+    kinds = {1.0: ("Ann", "Bo", "Cy", "Ives", "jay", "zoe", "kim"), -1.0: ("rome", "Ulm", "Oslo", "Lima", "quito")}
+    near = {word: kind + 0.1 * g.normal(size=size) for kind, words in kinds.items() for word in words}
+    lines = [f"{word} " + " ".join(f"{x:.3f}" for x in vector) for word, vector in near.items()]
+    path = tmp_path / "words.vec"
+    path.write_text(f"{len(lines)} {size}\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def test_vectors_tell_of_words_that_training_never_had(tmp_path: Path) -> None:
+    options = {**SMALL, "word_size": None, "characters": "none", "epochs": 10, "dropout": 0.1}
+    tagger = Tagger(**options).fit(sentences(), vectors=vectors(tmp_path))
+    net = tagger.model_.net
+    assert (net.design.word_size, net.design.further, tagger.n_vectors_) == (6, 4, 12)
+    assert "12 words' vectors given" in tagger.summary()
+    text = "Zoe Kim lives in Quito ."
+    assert [(e.text, e.label) for e in tagger.predict(text)] == [("Zoe Kim", "PER"), ("Quito", "LOC")]
+    lengths = net.further.norm(dim=1)
+    assert float((lengths - 1).abs().max()) < 0.3  # scaled to the mean length of learned vectors
+    tagger.save(tmp_path / "m")
+    again = Tagger.load(tmp_path / "m")
+    assert again.predict([text]) == tagger.predict([text])
+    assert again.summary() == tagger.summary()
+    told = json.loads((tmp_path / "m" / "model.json").read_text())
+    assert "words.vec" not in json.dumps(told)
+    told.get("extra", told)["fitted"]["design"]["further"] = 3
+    (tmp_path / "m" / "model.json").write_text(json.dumps(told))
+    with pytest.raises(ModelFolderError, match=r"shape"):
+        Tagger.load(tmp_path / "m")
+
+
+def test_vectors_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"line 1: expected vectors of 8 numbers, got 6; .* another size"):
+        Tagger(**SMALL).fit(sentences(), vectors=vectors(tmp_path))
+    broken = tmp_path / "broken.vec"
+    broken.write_text("ann 1 2\nrome 1\n")
+    with pytest.raises(DataError, match=r"broken.vec: line 2: expected a word and 2 numbers, got 1"):
+        Tagger(**{**SMALL, "word_size": 2}).fit(sentences(), vectors=broken)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.tsv.gz"])
+def test_files_of_every_kind_train_and_evaluate_alike(name: str, tmp_path: Path) -> None:
+    data, path = sentences(20), tmp_path / name
+    rows = [(i, token, tag) for i, pair in enumerate(data) for token, tag in zip(*pair, strict=True)]
+    if name == "a.jsonl":
+        content = "\n".join(json.dumps({"tokens": tokens, "tags": tags}) for tokens, tags in data)
+    else:
+        part = "," if name == "a.csv" else "\t"
+        content = "\n".join(part.join(map(str, row)) for row in [("sentence", "token", "tag"), *rows])
+    path.write_bytes(gzip.compress(content.encode()) if name.endswith("gz") else content.encode())
+    tagger = Tagger(**{**SMALL, "epochs": 1})
+    assert tagger.fit(path).evaluate(path).as_dict() == tagger.fit(data).evaluate(data).as_dict()
+
+
+def test_texts_with_their_entities_train(tmp_path: Path) -> None:
+    found = [(" ".join(tokens), " ".join(tokens).index(tokens[-2]), tokens[-2]) for tokens, _ in sentences()]
+    rows = [{"text": text, "entities": [{"start": at, "end": at + len(w), "label": "LOC"}]} for text, at, w in found]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    tagger = Tagger(**{**SMALL, "epochs": 6}).fit(path)
+    assert [(e.text, e.label) for e in tagger.predict("Bo lives in Ulm .")] == [("Ulm", "LOC")]
+    path.write_text('{"text": "in Rome", "entities": [[3, 6, "LOC"]]}')
+    with pytest.raises(DataError, match=r"line 1: .*a token of the rule 'words', got 'Rom' at 3"):
+        tagger.evaluate(path)
+
+
+def test_a_stream_asks_for_no_more_texts_than_it_is_told_to(tagger: Tagger) -> None:
+    asked = []
+
+    def endless() -> Iterator[str]:
+        while True:
+            asked.append(len(asked))
+            yield "Bo Ives lives in Ulm ."
+
+    stream = tagger.stream(endless(), at_once=4)
+    assert [len(next(stream)) for _ in range(6)] == [2] * 6
+    assert len(asked) == 8
+
+
+@pytest.mark.slow
+def test_a_text_of_a_hundred_thousand_words(tagger: Tagger) -> None:
+    text = "Bo Ives lives in Ulm. " * 16_667
+    found = tagger.predict(text)
+    assert len(found) > 30_000
+    assert all(text[e.start : e.end] == e.text for e in found)
 
 
 @pytest.mark.parametrize(

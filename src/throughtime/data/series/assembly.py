@@ -28,7 +28,7 @@ __all__ = ["MISSING", "Parsed", "Reading", "assemble", "parse"]
 
 Values = NDArray[np.float64]
 
-MISSING = ("refuse", "keep")
+MISSING = ("refuse", "keep", "keep-all")
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Reading:
     @property
     def keep(self) -> bool:
         """Whether missing values become NaN."""
-        return self.missing == "keep"
+        return self.missing != "refuse"
 
     @property
     def covariates(self) -> tuple[str, ...]:
@@ -171,6 +171,7 @@ def assemble(parsed: Parsed, reading: Reading) -> SeriesSet:
             time_col=reading.time_col,
             target_col=reading.target_col,
             stated=isinstance(reading.freq, str | int),
+            ends=reading.missing == "keep-all",
         )
         values, times, offsets = grid.spread(values), grid.times, grid.offsets
     warn_of_sentinels({reading.target_col: values}, who)
@@ -187,7 +188,8 @@ def assemble(parsed: Parsed, reading: Reading) -> SeriesSet:
         )
         named = zip(reading.past_names + reading.future_names, (*past.T, *future.T), strict=True)
         warn_of_sentinels(dict(named), who)
-        check_known(covariates, times, offsets, ids, frequency.time_zone, who)
+        if reading.missing != "keep-all":
+            check_known(covariates, times, offsets, ids, frequency.time_zone, who, fitted=reading.fitted is not None)
     return SeriesSet(
         ids,
         values,
@@ -219,8 +221,8 @@ def _raise_duplicate(
     stamp, hint = format_time(times[first], zone), clock_change_hint(times[first], zone)
     if not parsed.has_ids:
         raise DataError(
-            f"{who}: expected a column {ID_COLUMN!r}, as {stamp} occurs twice, at {rows}; name the column of "
-            f"series ids, or keep one row for each time stamp{hint}"
+            f"{who}: expected a column {ID_COLUMN!r}, or each time stamp once, got {stamp} twice, at {rows}; name the "
+            f"column of series ids, or keep one row for each time stamp{hint}"
         )
     raise DataError(
         f"{who}: expected one row for each series and time stamp, got two for series "

@@ -94,7 +94,9 @@ class Covariates:
             or not all(is_texts(each) for each in fields["categories"])
             or len(fields["categories"]) != len(fields["static_category_names"])
         ):
-            raise DataError(f"Covariates.from_json: expected the fields that to_json writes, got {fields!r}")
+            raise DataError(
+                f"Covariates.from_json: expected the fields that to_json writes, got {fields!r}; pass what it wrote"
+            )
         P, F, Q, C = (len(fields[name]) for name in _NAMES)
         return cls(
             past_names=tuple(fields["past_names"]),
@@ -132,8 +134,13 @@ def check_known(
     ids: Sequence[str | int],
     time_zone: str | None,
     who: str,
+    *,
+    fitted: bool = False,
 ) -> None:
     """Check that known-future columns have a value in every step.
+
+    Args:
+        fitted: a model expects these columns, so that no other role is left for them.
 
     Raises:
         DataError: names the column, the series and the first step without a value.
@@ -145,8 +152,9 @@ def check_known(
     series = int(np.searchsorted(offsets, step, side="right")) - 1
     count = int(gone.any(axis=1).sum())
     others = "" if count == 1 else f" (and in {count - 1} more step{'s' if count > 2 else ''})"
+    other_way = "" if fitted else ", or name the column in past"
     raise DataError(
         f"{who}: expected {covariates.future_names[column]}, which is known for the future too, in every step of "
         f"series {ids[series]!r}, got none for {format_time(times[step], time_zone)}{others}; fill it in (the value to "
-        "forecast may stay empty), or name the column in past"
+        f"forecast may stay empty){other_way}"
     )

@@ -40,7 +40,8 @@ def read_series(
         freq: name, integer step or Frequency that every series must keep; None finds it from all series.
         min_length: the fewest values that each series needs.
         missing: "refuse" names the first value or row that is missing; "keep" makes them NaN, so that the steps stay
-            regular, and leaves out steps before the first and after the last value of a series.
+            regular, and leaves out steps before the first and after the last value of a series; "keep-all", for
+            rows that others are to complete, leaves out nothing, and known-future columns may lack values, too.
         past: columns of numbers known up to the present; they may have gaps.
         future: columns of numbers (or true and false) known for the future too: a value in every row.
         static: columns with one value a series: numbers (or true and false), or labels.

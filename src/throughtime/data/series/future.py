@@ -23,6 +23,7 @@ def read_future(
     series: SeriesSet,
     horizon: int,
     *,
+    spare: int = 0,
     who: str = "read_future",
     place: Place | None = None,
 ) -> NDArray[np.float64]:
@@ -33,11 +34,12 @@ def read_future(
 
     Args:
         frame: the id column, the time column and the known-future columns; not looked at where there are none (F = 0).
+        spare: steps after these that the frame may have: NaN where it has them not.
         who: who speaks in the messages.
         place: names row i in a message.
 
     Returns:
-        (S, K, F) float64, finite.
+        (S, K + spare, F) float64, finite in the first K steps.
 
     Raises:
         ArgumentTypeError: not a frame of a known library.
@@ -47,8 +49,8 @@ def read_future(
     names = () if series.covariates is None else series.covariates.future_names
     S, K, F = len(series), horizon, len(names)
     if not F:
-        return np.zeros((S, K, 0))
-    times_SK = series.future_times(K)
+        return np.zeros((S, K + spare, 0))
+    times_SK = series.future_times(K + spare)
     zone = series.frequency.time_zone
     if frame is None:
         last = format_time(series.last_times[0], zone)
@@ -76,7 +78,7 @@ def read_future(
     row_SK = _find(which, times, times_SK, who, series, named)
     found_SKF = values_NF[np.maximum(row_SK, 0)]
     found_SKF[row_SK < 0] = np.nan
-    _check_whole(found_SKF, row_SK, times_SK, names, series, who)
+    _check_whole(found_SKF[:, :K], row_SK, times_SK, names, series, who)
     return found_SKF
 
 
@@ -148,7 +150,7 @@ def _check_whole(
     stamp = format_time(times_SK[s, k], series.frequency.time_zone)
     count = int(gone.any(axis=(1, 2)).sum())
     others = "" if count == 1 else f" ({count} series lack values)"
-    K = times_SK.shape[1]
+    K = found_SKF.shape[1]
     if row_SK[s, k] < 0:
         raise DataError(
             f"{who}: expected rows for all {K} steps to forecast of series {series.ids[s]!r}, got none for {stamp}"

@@ -65,16 +65,18 @@ def lay_out(
     time_col: str,
     target_col: str,
     stated: bool = False,
+    ends: bool = False,
 ) -> Grid:
     """The grid of `frequency` from the first to the last value that is not NaN, for every series.
 
     Args:
         stated: a person gave `frequency`; otherwise a series that keeps a longer step of its own is refused.
+        ends: from the first to the last row instead, whether they have values or not.
 
     Raises:
         DataError: a series without a value, a stamp off the grid, or a grid far larger than the rows.
     """
-    first, last = _observed(values, offsets, ids, who, target_col)
+    first, last = (offsets[:-1], offsets[1:] - 1) if ends else _observed(values, offsets, ids, who, target_col)
     series = np.repeat(np.arange(len(ids)), np.diff(offsets))
     row = np.arange(len(values))
     rows = np.flatnonzero((row >= first[series]) & (row <= last[series]))
@@ -94,8 +96,7 @@ def lay_out(
             f"{who}: expected a freq that fits the stamps, got {frequency.name!r}, by which {len(values)} rows span "
             f"{int(lengths.sum())} steps; give a longer freq"
         )
-    ends = np.cumsum(lengths)
-    new_offsets = np.concatenate([[0], ends]).astype(np.int64)
+    new_offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     if len(rows) == new_offsets[-1]:
         return Grid(times[rows], new_offsets, rows, np.arange(len(rows)))
     within = np.arange(new_offsets[-1]) - np.repeat(new_offsets[:-1], lengths)

@@ -164,10 +164,11 @@ class PolarsFrame(Frame):
             return _array_runs(column.to_numpy())
         if column.dtype != sys.modules["polars"].String:
             return None
+        first = column[0]
+        if column[-1] == first and column.n_unique() == 1:  # one series, in a tenth of the time
+            return [first], np.zeros(1, dtype=np.int64)
         starts = _starts((column[1:] != column[:-1]).to_numpy())
-        return (
-            None if starts is None else _distinct(column[starts].to_list() if len(starts) > 1 else [column[0]], starts)
-        )
+        return None if starts is None else _distinct(column[starts].to_list(), starts)
 
 
 class ArrowFrame(Frame):

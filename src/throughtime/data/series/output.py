@@ -50,7 +50,7 @@ def build_frame(columns: Mapping[str, NDArray[Any]], like: "SeriesSet") -> Any:
     nw = require("narwhals", extra="frames")
     sizes = {name: len(values) for name, values in columns.items()}
     if len(set(sizes.values())) != 1:
-        raise ArgumentError(f"build_frame: expected columns of one length, got {sizes}")
+        raise ArgumentError(f"build_frame: expected columns of one length, got {sizes}; pass arrays of as many values")
     plain = _plain_frame(columns, like)
     if plain is not None:
         return plain
@@ -103,7 +103,15 @@ def _plain_frame(columns: Mapping[str, NDArray[Any]], like: "SeriesSet") -> Any:
             found[name] = _plain_text(values, library, native)
         else:
             return None
-    return native.table(found) if library == "pyarrow" else native.DataFrame(found)
+    if library == "pyarrow":
+        return native.table(found)
+    if library == "pandas":
+        return native.DataFrame(found)
+    first, *others = (
+        native.Series(name, values) if isinstance(values, np.ndarray) else values.alias(name)
+        for name, values in found.items()
+    )
+    return first.to_frame().hstack(others)
 
 
 def _plain_text(text: NDArray[Any], library: str, native: Any) -> Any:
@@ -120,12 +128,17 @@ def _plain_stamps(times: Times, dtype: Any, library: str, native: Any) -> Any:
     """Stamps (UTC where there is a zone) as a column in the unit and zone of the time column."""
     stamps, zone = times.astype(f"datetime64[{dtype.time_unit}]"), dtype.time_zone
     if zone is None:
-        return stamps
+        return _polars_stamps(stamps, dtype, native) if library == "polars" else stamps
     if library == "pandas":
         return native.DatetimeIndex(stamps).tz_localize("UTC").tz_convert(zone)
     if library == "pyarrow":
         return native.array(stamps, native.timestamp(dtype.time_unit, zone))
-    return native.Series(stamps).dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    return _polars_stamps(stamps, dtype, native).dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+
+
+def _polars_stamps(stamps: Times, dtype: Any, native: Any) -> Any:
+    """By way of whole numbers, which takes half the time."""
+    return native.Series(stamps.view(np.int64)).cast(native.Datetime(dtype.time_unit))
 
 
 def _stamps_as_text(times: Times, form: str) -> NDArray[Any]:

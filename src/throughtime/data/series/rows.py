@@ -74,8 +74,8 @@ def open_frame(frame: Any, who: str) -> Frame:
         return adapt(frame)
     except TypeError as error:
         kind = f"{type(frame).__module__.partition('.')[0]}.{type(frame).__qualname__}"
-        hint = "; call .collect() first" if kind == "polars.LazyFrame" else ""
-        raise ArgumentTypeError(f"{who}: expected a pandas, Polars or Arrow table, got {kind}{hint}") from error
+        way = "call .collect() first" if kind == "polars.LazyFrame" else "convert it to one"
+        raise ArgumentTypeError(f"{who}: expected a pandas, Polars or Arrow table, got {kind}; {way}") from error
     except nw.exceptions.DuplicateError as error:
         names = [str(name) for name in getattr(frame, "column_names", frame.columns)]
         raise DataError(f"{who}: expected column names that differ, got {names}; rename one") from error
@@ -103,5 +103,5 @@ def check_columns(frame: Frame, id_col: str | None, others: Sequence[str], who: 
         )
     repeated = [name for name in wanted if wanted.count(name) > 1]
     if repeated:
-        raise DataError(f"{who}: expected columns that differ, got {repeated[0]!r} named twice")
+        raise DataError(f"{who}: expected columns that differ, got {repeated[0]!r} named twice; name it once")
     return not optional

@@ -150,4 +150,4 @@ class SeriesSet:
 
 def _positive(who: str, n: int, *, least: int) -> None:
     if n < least:
-        raise ArgumentError(f"SeriesSet.{who}: expected n of {least} or more, got {n}")
+        raise ArgumentError(f"SeriesSet.{who}: expected n of {least} or more, got {n}; pass more")

@@ -82,4 +82,6 @@ def _parquet_blocks(file: Path, columns: Sequence[str], optional: Sequence[str])
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).partition("\n")[0]
         size = file.stat().st_size
-        raise DataError(f"{file}: expected a Parquet file, got {size} bytes that are not ({reason})") from error
+        raise DataError(
+            f"{file}: expected a Parquet file, got {size} bytes that are not ({reason}); write the file again"
+        ) from error

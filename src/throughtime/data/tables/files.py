@@ -88,7 +88,10 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[tuple[Path, BinaryIO]]:
         if file.is_dir():
             raise DataError(f"{file}: expected a file, got a folder; give a file in it")
         if not name.endswith((".csv", ".csv.gz", ".parquet")):
-            raise DataError(f"{file}: expected a file ending in .csv, .csv.gz or .parquet; convert it to one of them")
+            raise DataError(
+                f"{file}: expected a file ending in .csv, .csv.gz or .parquet, got {file.name!r}; convert it to one of "
+                "them"
+            )
         with file.open("rb") as raw:
             start = raw.read(len(_GZIP_MAGIC))
             raw.seek(0)
@@ -125,7 +128,9 @@ def check_table_target(path: str | os.PathLike[str]) -> None:
         DataError: an ending other than .csv, .json and .parquet, or a place that cannot be written to.
     """
     if Path(path).suffix.lower() not in (".csv", ".json", ".parquet"):
-        raise DataError(f"{path}: expected a path ending in .csv, .json or .parquet; rename the output")
+        raise DataError(
+            f"{path}: expected a path ending in .csv, .json or .parquet, got {Path(path).name!r}; rename the output"
+        )
     check_writable(path)
 
 
@@ -144,7 +149,7 @@ def write_table(frame: Any, path: str | os.PathLike[str]) -> None:
         table: DataFrame = nw.from_native(frame, eager_only=True).to_polars()
     except TypeError as error:
         raise ArgumentTypeError(
-            f"write_table: expected a pandas, Polars or Arrow table, got {type(frame).__qualname__}"
+            f"write_table: expected a pandas, Polars or Arrow table, got {type(frame).__qualname__}; convert it to one"
         ) from error
     target = Path(path)
     try:
@@ -182,5 +187,7 @@ def _read_parquet(content: bytes, file: Path) -> "DataFrame":
         frame: DataFrame = pl.read_parquet(io.BytesIO(content))
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).partition("\n")[0]
-        raise DataError(f"{file}: expected a Parquet file, got {len(content)} bytes that are not ({reason})") from error
+        raise DataError(
+            f"{file}: expected a Parquet file, got {len(content)} bytes that are not ({reason}); write the file again"
+        ) from error
     return frame

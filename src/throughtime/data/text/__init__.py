@@ -4,7 +4,11 @@ files           plain text, JSON Lines, compressed
 units           characters, words, subwords as ids
 vocabulary      symbols and their ids
 tokens          raw text into tokens with exact places
+records         JSON Lines, CSV and TSV, record by record
+labelled        labelled texts in files of every kind
 conll           tagged sentences in columns
+tagged          tagged sentences in files of every kind
+vectors         words' vectors from GloVe, word2vec and fastText
 """
 
 __all__: list[str] = []

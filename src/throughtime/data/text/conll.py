@@ -23,6 +23,12 @@ class TaggedSentence(NamedTuple):
     tags: list[str]
     line: int = 0
     """Where its first token stands in the file, counted from 1; 0 where there is no file."""
+    one_line: bool = False
+    """Whether the whole sentence stands on that line; else each token has its own."""
+
+    def line_of(self, position: int) -> int:
+        """Where the token at this position stands."""
+        return self.line if self.one_line else self.line + position
 
 
 def read_conll(

@@ -17,7 +17,7 @@ from typing import IO, Any, NamedTuple
 
 from throughtime.errors import ArgumentError, ArgumentTypeError, DataError
 
-__all__ = ["TextFiles", "TextPiece", "Texts", "check_text_file", "numbered_lines"]
+__all__ = ["TextFiles", "TextPiece", "Texts", "check_encodable", "check_text_file", "numbered_lines"]
 
 _BLOCK = 2**20  # bytes read at a time
 _BOM = codecs.BOM_UTF8
@@ -53,7 +53,7 @@ class Texts:
         for i, text in enumerate(self.texts):
             if not isinstance(text, str):
                 raise ArgumentTypeError(f"{who}: expected texts, got {text!r} as number {i}; pass str")
-            _check_encodable(text, f"{who}: text {i}")
+            check_encodable(text, f"{who}: text {i}")
         self.labels = None if labels is None else [str(label) for label in labels]
         if self.labels is not None and len(self.labels) != len(self.texts):
             raise ArgumentError(
@@ -143,7 +143,7 @@ class TextFiles:
             text = self._field(record, self.text_field, where)
             if not isinstance(text, str):
                 raise DataError(f"{where}: expected text under {self.text_field!r}, got {text!r}; correct it")
-            _check_encodable(text, where)
+            check_encodable(text, where)
             label = None
             if self.label_field is not None:
                 label = self._field(record, self.label_field, where)
@@ -184,8 +184,12 @@ def check_text_file(path: Path) -> None:
         raise DataError(f"{str(path)!r}: expected a path, got {error}; check the path") from error
 
 
-def _check_encodable(text: str, where: str) -> None:
-    """Half of a surrogate pair can stand in a str and in JSON, but not in a file."""
+def check_encodable(text: str, where: str) -> None:
+    """Half of a surrogate pair can stand in a str and in JSON, but not in a file.
+
+    Raises:
+        DataError: there is one.
+    """
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:

@@ -125,6 +125,9 @@ class Words(TextUnits):
     def encode(self, text: str) -> Ids:
         return np.array(self.vocabulary.ids(_WORD.findall(text)), dtype=np.int64)
 
+    def pieces(self, pieces: Iterable[TextPiece]) -> Iterator[TextPiece]:
+        return whole_words(pieces)
+
     def unseen(self, text: str) -> tuple[str, int] | None:
         return next(((m.group(), m.start()) for m in _WORD.finditer(text) if m.group() not in self.vocabulary), None)
 
@@ -144,7 +147,7 @@ class Words(TextUnits):
     def count(pieces: Iterable[TextPiece]) -> Mapping[str, int]:
         """How often each occurs."""
         counts: Counter[str] = Counter()
-        for piece in pieces:
+        for piece in whole_words(pieces):
             counts.update(_WORD.findall(piece.text))
         return counts
 
@@ -246,7 +249,7 @@ def build_units(
             raise _too_large(who, size, len(subwords), unit)
         return subwords
     kind: type[Characters | Words] = Characters if unit == "character" else Words
-    counts = kind.count(pieces if kind is Characters else whole_lines(pieces))
+    counts = kind.count(pieces)
     if len(counts) < 2:
         got = "none" if not counts else f"{next(iter(counts))!r} alone"
         raise DataError(f"{who}: expected text with at least 2 different {unit}s, got {got}; give more text")
@@ -262,18 +265,31 @@ def build_units(
 
 
 def whole_lines(pieces: Iterable[TextPiece]) -> Iterator[TextPiece]:
-    """The same texts in pieces that are cut after line ends alone."""
+    """The same texts in pieces that are cut after line ends alone: a line stands in memory as a whole."""
+    return _cut_again(pieces, lambda text: text.rfind("\n") + 1)
+
+
+def whole_words(pieces: Iterable[TextPiece]) -> Iterator[TextPiece]:
+    """The same texts in pieces that are cut after blanks and line ends alone."""
+    return _cut_again(pieces, _after_blank)
+
+
+def _after_blank(text: str) -> int:
+    if not text or text[-1].isspace():
+        return len(text)
+    return len(text) - len(text.rsplit(None, 1)[-1])
+
+
+def _cut_again(pieces: Iterable[TextPiece], border: Callable[[str], int]) -> Iterator[TextPiece]:
+    """Pieces of the same texts; `border` says how much of a piece may be given away, 0 for none of it."""
     rest: list[str] = []
     for piece in pieces:
-        head, newline, tail = piece.text.rpartition("\n")
-        if piece.ends:
-            yield piece._replace(text="".join((*rest, piece.text)))
-            rest = []
-        elif newline:
-            yield piece._replace(text="".join((*rest, head, newline)))
-            rest = [tail]
+        cut = len(piece.text) if piece.ends else border(piece.text)
+        if piece.ends or cut:
+            yield piece._replace(text="".join((*rest, piece.text[:cut])))
+            rest = [piece.text[cut:]]
         else:
-            rest.append(tail)
+            rest.append(piece.text)
 
 
 def _too_large(who: str, size: int, there: int, unit: str) -> ArgumentError:
@@ -290,19 +306,28 @@ def units_from_json(fields: Mapping[str, Any]) -> TextUnits:
         try:
             tokenizer = tokenizers.Tokenizer.from_str(fields["tokenizer"])
         except Exception as error:  # the library raises the bare class
-            raise ArgumentError(f"units_from_json: expected a tokenizer of tokenizers, got {error}") from error
+            raise ArgumentError(
+                f"units_from_json: expected a tokenizer of tokenizers, got {error}; copy the model folder again"
+            ) from error
         tokenizer.encode_special_tokens = True
         return Subwords(tokenizer)
     vocabulary = Vocabulary.from_json(fields)
     if tuple(vocabulary.symbols[: len(_RESERVED)]) != _RESERVED:
-        raise ArgumentError(f"units_from_json: expected {_RESERVED} first, got {vocabulary.symbols[:2]}")
+        raise ArgumentError(
+            f"units_from_json: expected {_RESERVED} first, got {vocabulary.symbols[:2]}; copy the model folder again"
+        )
     if fields["unit"] == "character":
-        if any(len(symbol) != 1 for symbol in vocabulary.symbols[len(_RESERVED) :]):
-            raise ArgumentError("units_from_json: expected characters as symbols, got longer text")
+        for symbol in vocabulary.symbols[len(_RESERVED) :]:
+            if len(symbol) != 1:
+                raise ArgumentError(
+                    f"units_from_json: expected characters as symbols, got {symbol!r:.40}; copy the model folder again"
+                )
         return Characters(vocabulary)
     if fields["unit"] == "word":
         return Words(vocabulary)
-    raise ArgumentError(f"units_from_json: expected a unit of {', '.join(UNITS)}, got {fields['unit']!r}")
+    raise ArgumentError(
+        f"units_from_json: expected a unit of {', '.join(UNITS)}, got {fields['unit']!r}; copy the model folder again"
+    )
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:

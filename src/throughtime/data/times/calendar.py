@@ -1,10 +1,8 @@
-"""What the calendar says about time stamps: the place in the day, the week, the month and the year, and holidays.
+"""What the calendar says about time stamps: the place in the day, the week, the month and the year.
 
-Steps are counted on the wall clock where the stamps have a time zone. Axes: C calendar features, H holidays.
+Steps are counted on the wall clock where the stamps have a time zone. Axes: C calendar features.
 """
 
-import datetime
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,21 +10,25 @@ from numpy.typing import NDArray
 
 from throughtime.data.times.clock import to_wall
 from throughtime.data.times.frequency import Frequency, weekday
-from throughtime.errors import ArgumentTypeError, DataError
 
-__all__ = ["calendar_features", "calendar_names", "holiday_features"]
+__all__ = ["CYCLES", "calendar_features", "calendar_names"]
 
 Times = NDArray[Any]
 Features = NDArray[np.float64]
 
 _MINUTE, _HOUR, _DAY = 60_000_000, 3_600_000_000, 86_400_000_000
-# The last value of each, the first being 0: what is divided by, so that a feature spans [-0.5, 0.5].
-_LAST = {
-    "second of minute": 59, "minute of hour": 59, "hour of day": 23, "day of week": 6, "day of month": 30,
-    "day of year": 365, "week of year": 52, "month of year": 11,
-}  # fmt: skip
 
-Holidays = Mapping[str, Iterable[Any]] | Iterable[Any]
+# Of each feature: the microseconds of a whole turn, and how many places it counts, from 0.
+CYCLES = {
+    "second of minute": (_MINUTE, 60),
+    "minute of hour": (_HOUR, 60),
+    "hour of day": (_DAY, 24),
+    "day of week": (7 * _DAY, 7),
+    "day of month": (30 * _DAY, 31),
+    "day of year": (365 * _DAY, 366),
+    "week of year": (364 * _DAY, 53),
+    "month of year": (365 * _DAY, 12),
+}
 
 
 def calendar_names(frequency: Frequency) -> tuple[str, ...]:
@@ -67,7 +69,7 @@ def calendar_features(times: Times, frequency: Frequency) -> tuple[Features, tup
     wall = to_wall(times.astype("datetime64[us]"), frequency.time_zone)
     day = wall.astype("datetime64[D]")
     for column, name in enumerate(names):
-        features[..., column] = _counted(name, wall, day) / _LAST[name] - 0.5
+        features[..., column] = _counted(name, wall, day) / (CYCLES[name][1] - 1) - 0.5
     return features, names
 
 
@@ -76,7 +78,7 @@ def _counted(name: str, wall: Times, day: Times) -> NDArray[np.int64]:
     if name in ("second of minute", "minute of hour", "hour of day"):
         within = (wall - day).astype(np.int64)
         size = {"second of minute": 1_000_000, "minute of hour": _MINUTE, "hour of day": _HOUR}[name]
-        return np.asarray(within // size % (_LAST[name] + 1))
+        return np.asarray(within // size % CYCLES[name][1])
     if name == "day of week":
         return weekday(day)
     if name == "day of month":
@@ -87,74 +89,3 @@ def _counted(name: str, wall: Times, day: Times) -> NDArray[np.int64]:
         day = day + (3 - weekday(day)).astype("timedelta64[D]")
     of_year = (day - day.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64)
     return np.asarray(of_year // 7 if name == "week of year" else of_year)
-
-
-def holiday_features(times: Times, frequency: Frequency, holidays: Holidays) -> tuple[Features, tuple[str, ...]]:
-    """How many days of each holiday lie in each step.
-
-    A step is the day of its stamp, where steps are a day or shorter; else the days from its stamp until the next one,
-    or, for steps at the end of a month, quarter or year, the days since the one before.
-
-    Args:
-        times: (...) datetime64 (UTC where the frequency has a zone).
-        holidays: dates by name, or dates alone (named "holiday"): text as 2024-12-25, date, datetime or datetime64, in
-            any order.
-
-    Returns:
-        (..., H) float64, and the H names.
-
-    Raises:
-        ArgumentTypeError: holidays that are neither dates by name nor dates.
-        DataError: a date that cannot be read, or stamps that are integers.
-    """
-    if not isinstance(holidays, Mapping):
-        holidays = {"holiday": holidays}
-    if frequency.is_integer and holidays:
-        raise DataError("holidays: expected dates in the time column, got integers; give dates, or leave holidays out")
-    names = tuple(holidays)
-    features = np.zeros((*times.shape, len(names)))
-    first, end = _days(times, frequency)
-    for column, (name, dates) in enumerate(holidays.items()):
-        days = np.unique(_dates(name, dates))
-        features[..., column] = np.searchsorted(days, end) - np.searchsorted(days, first)
-    return features, names
-
-
-def _days(times: Times, frequency: Frequency) -> tuple[Times, Times]:
-    """The first day of each step, and the day after its last."""
-    one = np.timedelta64(1, "D")
-    stamps = times.astype("datetime64[us]")
-    day = to_wall(stamps, frequency.time_zone).astype("datetime64[D]")
-    if frequency.unit == "months" and frequency.anchor == 31:
-        before = to_wall(frequency.shift(stamps, -1), frequency.time_zone).astype("datetime64[D]")
-        return before + one, day + one
-    if frequency.unit == "microseconds" and frequency.step <= _DAY:
-        return day, day + one
-    after = to_wall(frequency.shift(stamps, 1), frequency.time_zone).astype("datetime64[D]")
-    return day, np.maximum(after, day + one)
-
-
-def _dates(name: str, dates: Any) -> Times:
-    if isinstance(dates, str | bytes) or not isinstance(dates, Iterable):
-        raise ArgumentTypeError(
-            f"holidays: expected the dates of {name!r} in a list, got {type(dates).__qualname__}: {dates!r}; pass a "
-            "list of dates"
-        )
-    found = []
-    for date in dates:
-        try:
-            if isinstance(date, str):
-                found.append(np.datetime64(datetime.date.fromisoformat(date), "D"))
-            elif isinstance(date, datetime.datetime):
-                found.append(np.datetime64(date.date(), "D"))
-            elif isinstance(date, datetime.date | np.datetime64):
-                found.append(np.datetime64(date).astype("datetime64[D]"))
-            else:
-                raise TypeError(f"of type {type(date).__qualname__}")
-            if np.isnat(found[-1]):
-                raise ValueError("not a time")
-        except (TypeError, ValueError) as error:
-            raise DataError(
-                f"holidays: expected dates such as 2024-12-25 for {name!r}, got {date!r} ({error}); rewrite the date"
-            ) from error
-    return np.array(found, dtype="datetime64[D]")

@@ -160,7 +160,9 @@ class Frequency:
             or not isinstance(fields["time_zone"], str | None)
             or any(value is not None and type(value) is not int for value in optional.values())
         ):
-            raise DataError(f"Frequency.from_json: expected the fields that to_json writes, got {fields!r}")
+            raise DataError(
+                f"Frequency.from_json: expected the fields that to_json writes, got {fields!r}; pass what it wrote"
+            )
         return cls(**fields)
 
 
@@ -211,11 +213,11 @@ def parse_alias(freq: object) -> Frequency:
         ArgumentError: an unknown name, or a step that is not positive.
     """
     if isinstance(freq, bool) or not isinstance(freq, str | int | np.integer):
-        raise ArgumentTypeError(f"freq: expected {_KNOWN}, got {type(freq).__name__}: {freq!r}")
+        raise ArgumentTypeError(f"freq: expected {_KNOWN}, got {type(freq).__name__}: {freq!r}; pass one of these")
     match = re.fullmatch(r"([0-9]+)?([A-Za-z]+)?(?:-([A-Z0-9]{1,3}))?", str(freq).strip())
     count = int(match[1] or 1) if match else 0
     if match is None or count < 1 or not (match[1] or match[2]):
-        raise ArgumentError(f"freq: expected {_KNOWN}, got {freq!r}")
+        raise ArgumentError(f"freq: expected {_KNOWN}, got {freq!r}; pass one of these")
     alias, suffix = match[2], match[3]
     if alias == "M" and suffix is not None and suffix.isdigit() and 1 <= int(suffix) <= 31:
         return month_step(count, int(suffix))
@@ -233,4 +235,4 @@ def parse_alias(freq: object) -> Frequency:
             return day_step(count)
         if alias in ("B", "b"):
             return Frequency(f"{'' if count == 1 else count}B", "business days", count)
-    raise ArgumentError(f"freq: expected {_KNOWN}, got {freq!r}")
+    raise ArgumentError(f"freq: expected {_KNOWN}, got {freq!r}; pass one of these")

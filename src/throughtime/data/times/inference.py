@@ -96,6 +96,11 @@ def infer_frequency(times: Times, offsets: Offsets, time_zone: str | None, who: 
 
 def is_regular(times: Times, offsets: Offsets, frequency: Frequency) -> bool:
     """Whether every series steps by `frequency` from its first stamp to its last."""
+    if frequency.unit in ("integer", "microseconds"):
+        apart = np.diff(times).astype(np.int64) != frequency.step
+        borders = offsets[1:-1] - 1
+        apart[borders[(borders >= 0) & (borders < len(apart))]] = False
+        return not apart.any()
     inner = _followed(offsets)
     return bool((frequency.shift(times[inner], 1) == times[inner + 1]).all() and frequency.on_grid(times).all())
 

@@ -8,7 +8,10 @@ quantile_functions  Student's t and the negative binomial's
 plan         what follows from the data: window, segments, validation, anchor
 recipe       what follows from the data: size of the net, length of training
 fitting      from series to a trained net
-features     the calendar, covariates, which series it is
+reading      a frame, or series that were read already
+features     the calendar, holidays, covariates, which series it is
+holiday_inputs  which holidays a net reads
+standard     columns brought near one
 windows      windows over many series, without copies
 scaling      level and scale of a window
 batches      windows on their way into a net
@@ -28,6 +31,7 @@ health       the gradient health of a fitted forecaster
 summary      what was chosen, in a few lines
 stored       the parts of a model folder
 plain        the nets of older folders
+held_out     series whose end judges forecasters
 contest      ForecastContest: what cells are compared on
 tuning_space  ForecastSearch: which options are tuned, around the default's
 """

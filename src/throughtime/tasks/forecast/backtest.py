@@ -1,12 +1,16 @@
-"""Rolling origins: the end of series forecast from what came before, beside baselines, with or without refitting."""
+"""Rolling origins: the end of series forecast from what came before, beside baselines, with or without refitting.
 
-from collections.abc import Mapping, Sequence
+Axes in names: W windows, S series, N origins, K steps of the horizon.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from throughtime._extras import require
 from throughtime.data.series.frames import SeriesSet, build_frame
 from throughtime.errors import DataError
 from throughtime.tasks.forecast import intervals
@@ -16,11 +20,13 @@ from throughtime.tasks.forecast.evaluation import MODEL, Evaluation, evaluate
 from throughtime.tasks.forecast.parameters import check_count
 from throughtime.tasks.forecast.peers import check_peers, peer_forecast
 from throughtime.tasks.forecast.windows import Windows, rolling_windows
+from throughtime.training import Callback
 
 if TYPE_CHECKING:
     from throughtime.tasks.forecast.forecaster import Forecaster
 
 Array = NDArray[np.float64]
+Listen = Callable[[str], AbstractContextManager[Sequence[Callback]]]
 
 
 def check_rolling(horizon: int, n_windows: int, step_size: int | None, who: str) -> int:
@@ -49,6 +55,55 @@ def rolling(forecaster: "Forecaster", series: SeriesSet, n_windows: int, step_si
     return rolling_windows(series, n_windows, step, forecaster.input_size_, K)
 
 
+@dataclass(frozen=True)
+class Made:
+    """What a model says of W windows, K steps each.
+
+    Attributes:
+        model, linear: (W, K) the model's forecasts, and those of its linear regression.
+        held: level in percent → lower and upper ends of intervals, both (W, K).
+        deciles: share → (W, K); None where the model does not reach them.
+    """
+
+    model: Array
+    linear: Array
+    held: dict[float, tuple[Array, Array]]
+    deciles: dict[float, Array] | None
+
+    @classmethod
+    def by(cls, f: "Forecaster", series: SeriesSet, windows: Windows, levels: tuple[float, ...], who: str) -> "Made":
+        """By a fitted forecaster."""
+        prepared = f._prepare(series)
+        level_W, scale_W = f.scaler_.apply(windows)
+        linear = f.linear_.predict(f.scaler_.inner(windows), level_W, scale_W)
+        return cls(
+            model=forecast(f.model_, windows, f.scaler_, prepared),
+            linear=np.exp(linear) if f.scaler_.floor else linear,
+            held=intervals.intervals_of(f, windows, prepared, levels, who),
+            deciles=intervals.deciles_of(f, windows, prepared),
+        )
+
+    @classmethod
+    def together(cls, parts: "Sequence[Made]") -> "Made":
+        """From one origin of S series after another to series by series, each with its origins in order."""
+
+        def one(each: Iterable[Array]) -> Array:
+            found_SNK = np.stack(list(each), axis=1)
+            return found_SNK.reshape(-1, found_SNK.shape[-1])
+
+        def named(each: Sequence[Mapping[float, Array]]) -> dict[float, Array]:
+            return {name: one(part[name] for part in each) for name in each[0]}
+
+        low, high = (named([{q: ends[i] for q, ends in part.held.items()} for part in parts]) for i in (0, 1))
+        deciles = [part.deciles for part in parts if part.deciles is not None]
+        return cls(
+            model=one(part.model for part in parts),
+            linear=one(part.linear for part in parts),
+            held={level: (low[level], high[level]) for level in low},
+            deciles=named(deciles) if len(deciles) == len(parts) else None,
+        )
+
+
 def evaluate_series(
     forecaster: "Forecaster",
     series: SeriesSet,
@@ -56,34 +111,36 @@ def evaluate_series(
     step_size: int | None,
     levels: Sequence[float] | None = None,
     peers: Sequence[str] = (),
+    refit: bool = False,
+    listen: Listen | None = None,
 ) -> Evaluation:
     """What `Forecaster.evaluate` gives."""
     f, who = forecaster, "Forecaster.evaluate"
     asked = intervals.check_levels(levels, who)
     names_of_peers = check_peers(peers, who)
     windows = rolling(f, series, n_windows, step_size, who)
-    prepared = f._prepare(series)
-    held = intervals.intervals_of(f, windows, prepared, asked, who)
-    forecasts = {MODEL: forecast(f.model_, windows, f.scaler_, prepared), "naive": naive(windows)}
+    if refit:
+        made = _fitted_anew(f, series, n_windows, step_size or f.horizon, asked, who, listen)
+    else:
+        made = Made.by(f, series, windows, asked, who)
+    forecasts = {MODEL: made.model, "naive": naive(windows)}
     if f.season_length_ > 1:
         forecasts["seasonal naive"] = seasonal_naive(windows, f.season_length_)
-    level_W, scale_W = f.scaler_.apply(windows)
-    linear = f.linear_.predict(f.scaler_.inner(windows), level_W, scale_W)
-    forecasts["linear"] = np.exp(linear) if f.scaler_.floor else linear
+    forecasts["linear"] = made.linear
     forecasts |= {name: peer_forecast(name, windows, f.season_length_) for name in names_of_peers}
     names = {MODEL: "forecast", "seasonal naive": "seasonal_naive"}
+    columns = {names.get(n, n): values for n, values in forecasts.items()} | intervals.interval_columns(made.held)
     return evaluate(
         windows,
         forecasts,
-        forecast_frame(
-            series, windows, {names.get(n, n): made for n, made in forecasts.items()} | intervals.interval_columns(held)
-        ),
+        forecast_frame(series, windows, columns),
         series=series,
         n_windows=n_windows,
         season_length=f.season_length_,
-        seen_windows=seen(f.series_, series, windows),
-        quantiles=intervals.deciles_of(f, windows, prepared),
-        intervals=held,
+        seen_windows=0 if refit else seen(f.series_, series, windows),
+        quantiles=made.deciles,
+        intervals=made.held,
+        refitted=refit,
     )
 
 
@@ -100,36 +157,50 @@ def cross_validate(
     step = check_rolling(K, n_windows, step_size, who)
     asked = intervals.check_levels(levels, who)
     refuse_short(series, K + (n_windows - 1) * step + 1, K, n_windows, who)
-    if not refit:
-        return _fitted_before(forecaster, series, n_windows, step, asked)
+    if refit:
+        made = _fitted_anew(forecaster, series, n_windows, step, asked, who)
+    else:
+        made = _fitted_before(forecaster, series, n_windows, step, asked, who)
+    windows = rolling_windows(series, n_windows, step, K, K)
+    return forecast_frame(series, windows, {"forecast": made.model} | intervals.interval_columns(made.held))
+
+
+def _fitted_anew(
+    forecaster: "Forecaster",
+    series: SeriesSet,
+    n_windows: int,
+    step: int,
+    levels: tuple[float, ...],
+    who: str,
+    listen: Listen | None = None,
+) -> Made:
+    """A fresh copy for every origin."""
     parts = []
     for back in range(n_windows - 1, -1, -1):
         until = series.cut(back * step) if back else series
-        parts.append(_fitted_before(forecaster, until, 1, step, asked))
-    return _stacked(parts, series, K)
+        label = f"origin {n_windows - back} of {n_windows}"
+        with nullcontext(()) if listen is None else listen(label) as callbacks:
+            parts.append(_fitted_before(forecaster, until, 1, step, levels, who, callbacks))
+    return Made.together(parts)
 
 
 def _fitted_before(
-    forecaster: "Forecaster", series: SeriesSet, n_windows: int, step: int, levels: tuple[float, ...]
-) -> Any:
+    forecaster: "Forecaster",
+    series: SeriesSet,
+    n_windows: int,
+    step: int,
+    levels: tuple[float, ...],
+    who: str,
+    callbacks: Sequence[Callback] = (),
+) -> Made:
     """A fresh copy fitted before the first of the origins, and its forecasts from all of them."""
     K = forecaster.horizon
     fresh = type(forecaster)(**forecaster.get_params())
-    fresh.fit(series.cut(K + (n_windows - 1) * step).to_frame())
+    fresh.fit(series.cut(K + (n_windows - 1) * step), callbacks=callbacks)
+    if fresh.history_.stopped == "interrupted":
+        raise KeyboardInterrupt
     windows = rolling_windows(series, n_windows, step, fresh.input_size_, K)
-    prepared = fresh._prepare(series)
-    made = {"forecast": forecast(fresh.model_, windows, fresh.scaler_, prepared)}
-    held = intervals.intervals_of(fresh, windows, prepared, levels, "Forecaster.cross_validation")
-    return forecast_frame(series, windows, made | intervals.interval_columns(held))
-
-
-def _stacked(parts: list[Any], series: SeriesSet, horizon: int) -> Any:
-    """The frames of single origins as one, series by series, each series' origins in order."""
-    nw = require("narwhals", extra="frames")
-    whole = nw.concat([nw.from_native(part, eager_only=True) for part in parts], how="vertical")
-    S, n = len(series), len(parts)
-    rows = np.arange(n * S * horizon).reshape(n, S, horizon).transpose(1, 0, 2).reshape(-1)
-    return whole[rows.tolist(), :].to_native()
+    return Made.by(fresh, series, windows, levels, who)
 
 
 def seen(known: SeriesSet, series: SeriesSet, windows: Windows) -> int:

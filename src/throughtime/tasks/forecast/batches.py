@@ -56,8 +56,7 @@ def prepare(
     """Once a set of series; `beyond` as in `Inputs.of`."""
     filled = fill_gaps(series.flat_values, series.offsets, season_length)
     gaps = filled is not series.flat_values
-    reads = inputs is not None and (inputs.calendar or inputs.columns is not None or inputs.ids)
-    known = inputs.of(series, horizon, beyond) if inputs is not None and reads else None
+    known = inputs.of(series, horizon, beyond) if inputs is not None and inputs.reads else None
     smooth = max(season_length, 1) if anchor == "smoothed" else 0
     return Prepared(filled if scaler is None else scaler.log(filled), gaps, known, smooth, scaler)
 

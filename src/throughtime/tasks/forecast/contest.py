@@ -7,17 +7,17 @@ import numpy as np
 import torch
 
 from throughtime.data.series.frames import SeriesSet
-from throughtime.errors import ArgumentError
 from throughtime.nn.layers import LAYERS
 from throughtime.tasks.comparison_records import Scores
-from throughtime.tasks.forecast import backtest
 from throughtime.tasks.forecast.batches import WindowSource
 from throughtime.tasks.forecast.evaluation import MODEL
 from throughtime.tasks.forecast.forecaster import Forecaster
+from throughtime.tasks.forecast.held_out import HeldOut
 from throughtime.tasks.forecast.windows import rolling_windows
-from throughtime.training import Callback, RunFolder, TrainingResult, fingerprint, watch
+from throughtime.training import Callback, RunFolder, TrainingResult, watch
 
 _MOST_WINDOWS = 5
+_SET_BY_A_COMPARISON = ("cell", "seed", "epochs")
 _PROBED_ROWS = 32
 
 
@@ -42,23 +42,13 @@ class ForecastContest:
     def __init__(
         self, df: Any, horizon: int, *, n_windows: int | None = None, step_size: int | None = None, **options: Any
     ) -> None:
-        known = [name for name in Forecaster._parameter_names() if name not in ("horizon", "cell", "seed", "epochs")]
-        for name in options:
-            if name not in known:
-                raise ArgumentError(
-                    f"ForecastContest: expected options among {', '.join(known)}, got {name!r}; "
-                    "a comparison sets cell, seed and epochs itself"
-                )
-        self._options = {"horizon": horizon, **options}
-        forecaster = Forecaster(**self._options)
-        forecaster._check_parameters()
-        self._series = forecaster._read(df, "ForecastContest", forecaster.freq)
-        self.step_size = backtest.check_rolling(horizon, 1, step_size, "ForecastContest")
-        self.n_windows = _windows(self._series, horizon, self.step_size) if n_windows is None else n_windows
-        backtest.check_rolling(horizon, self.n_windows, step_size, "ForecastContest")
-        held_out = horizon + (self.n_windows - 1) * self.step_size
-        backtest.refuse_short(self._series, held_out + 1, horizon, self.n_windows, "ForecastContest")
-        self._seen = self._series.cut(held_out)
+        self._held_out = HeldOut(
+            df, horizon, step_size, options, who="ForecastContest", others=_SET_BY_A_COMPARISON,
+            advice="a comparison sets cell, seed and epochs itself",
+        )  # fmt: skip
+        self.step_size = self._held_out.step_size
+        self.n_windows = self._held_out.most_windows(_MOST_WINDOWS) if n_windows is None else n_windows
+        self._seen = self._held_out.before(self.n_windows)
 
     @property
     def cells(self) -> Sequence[str]:
@@ -68,19 +58,12 @@ class ForecastContest:
     @property
     def origins(self) -> str:
         """What is measured, in words."""
-        origins = f"{self.n_windows} origin{'s' * (self.n_windows > 1)} in each of {len(self._series)} series"
-        return f"{self._options['horizon']} steps ahead, {origins}"
+        return self._held_out.origins(self.n_windows)
 
     def question(self) -> Mapping[str, Any]:
         """Data, windows and every option of the forecaster."""
-        series = self._series
-        chosen = Forecaster(**self._options).get_params()
-        return {
-            "data": fingerprint(series.flat_values, series.flat_times.astype(np.int64), series.offsets),
-            "windows": self.n_windows,
-            "step": self.step_size,
-            **{name: value for name, value in chosen.items() if name not in ("cell", "seed", "epochs")},
-        }
+        asked = {"windows": self.n_windows, **self._held_out.question()}
+        return {name: value for name, value in asked.items() if name not in _SET_BY_A_COMPARISON}
 
     def fit(
         self,
@@ -93,9 +76,9 @@ class ForecastContest:
         callbacks: Sequence[Callback] = (),
     ) -> "FittedForecaster":
         """A forecaster trained on what lies before the first origin."""
-        forecaster = Forecaster(**self._options, cell=cell, seed=seed, epochs=epochs)
-        forecaster.fit(self._seen.to_frame(), callbacks=callbacks, run=run, max_seconds=max_seconds)
-        return FittedForecaster(forecaster, self._series, self.n_windows, self.step_size)
+        forecaster = self._held_out.forecaster(cell=cell, seed=seed, epochs=epochs)
+        forecaster.fit(self._seen, callbacks=callbacks, run=run, max_seconds=max_seconds)
+        return FittedForecaster(forecaster, self._held_out.series, self.n_windows, self.step_size)
 
 
 class FittedForecaster:
@@ -119,7 +102,7 @@ class FittedForecaster:
     def evaluate(self) -> Scores:
         """`Forecaster.evaluate` on the held-out origins; MASE decides, MAE where no series has a scale."""
         n_windows, step_size = self._rolling
-        found = self.forecaster.evaluate(self._series.to_frame(), n_windows=n_windows, step_size=step_size)
+        found = self.forecaster.evaluate(self._series, n_windows=n_windows, step_size=step_size)
         errors = dict(found.metrics)
         return Scores(errors=errors.pop(MODEL), baselines=errors, decisive=found.decisive_metric)
 
@@ -137,8 +120,3 @@ class FittedForecaster:
         layers = [(layer.memory, layer.steps) for layer in ears.report().layers]
         known = [(memory, steps) for memory, steps in layers if memory is not None]
         return max(known, default=None)
-
-
-def _windows(series: SeriesSet, horizon: int, step: int) -> int:
-    spare = int(series.lengths.min()) // 3 - horizon
-    return min(max(spare // step + 1, 1), _MOST_WINDOWS)

@@ -60,6 +60,7 @@ class Evaluation:
         unscaled: ids of the series left out of MASE, RMSSE and OWA, since their past does not change over a season or
             is shorter than one.
         seen_windows: windows that reach into what the model was trained on.
+        refitted: whether a fresh copy of the model was fitted before every origin.
     """
 
     metrics: dict[str, dict[str, float]]
@@ -74,6 +75,7 @@ class Evaluation:
     by_series: dict[str, dict[str, Array]] = field(default_factory=dict, repr=False)
     series: tuple[str | int, ...] = field(default=(), repr=False)
     intervals: tuple[IntervalScore, ...] = ()
+    refitted: bool = False
 
     @property
     def models(self) -> list[str]:
@@ -157,6 +159,7 @@ class Evaluation:
             "without_scale": self.without_scale,
             "unscaled": list(self.unscaled),
             "seen_windows": self.seen_windows,
+            "refitted": self.refitted,
             "beats_baselines": self.beats_baselines,
             "sentence": self.sentence,
         }
@@ -173,6 +176,7 @@ def evaluate(
     seen_windows: int,
     quantiles: Quantiles | None = None,
     intervals: Mapping[float, tuple[Array, Array]] | None = None,
+    refitted: bool = False,
 ) -> Evaluation:
     """Set forecasts (model → (N, K)) beside what came.
 
@@ -205,6 +209,7 @@ def evaluate(
             _interval(level, low_NK, high_NK, target_NK, windows.series, S)
             for level, (low_NK, high_NK) in (intervals or {}).items()
         ),
+        refitted=refitted,
     )
 
 

@@ -1,62 +1,29 @@
-"""What a net reads beside the values of a series: the calendar, covariates, and which series it is.
+"""What a net reads beside the values of a series: the calendar, holidays, covariates, and which series it is.
 
 Axes in names: N rows of all series, S series, K steps of the horizon, F numbers a step known for the future, P past
 numbers a step, Q static numbers, C static categories, W windows, L steps of history.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from throughtime.data.series.covariates import Covariates
 from throughtime.data.series.frames import SeriesSet
-from throughtime.data.times.calendar import calendar_features, calendar_names
+from throughtime.data.times.calendar import CYCLES, calendar_features, calendar_names
+from throughtime.data.times.frequency import Frequency
+from throughtime.data.times.holidays import Holidays
+from throughtime.tasks.forecast.holiday_inputs import HolidayInputs
+from throughtime.tasks.forecast.standard import Standard
 from throughtime.tasks.forecast.windows import Windows
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-# Microseconds of a whole turn of each calendar feature, and how many places it counts.
-_DAY = 86_400_000_000
-_CYCLES = {
-    "second of minute": (60_000_000, 60),
-    "minute of hour": (3_600_000_000, 60),
-    "hour of day": (_DAY, 24),
-    "day of week": (7 * _DAY, 7),
-    "day of month": (30 * _DAY, 31),
-    "day of year": (365 * _DAY, 366),
-    "week of year": (364 * _DAY, 53),
-    "month of year": (365 * _DAY, 12),
-}
 _LEAST_TURNS = 2  # a cycle that the data show less than twice cannot be told from a trend
-
-
-class Standard(NamedTuple):
-    """Mean and deviation of each column, so that covariates reach the net near one."""
-
-    mean: tuple[float, ...] = ()
-    deviation: tuple[float, ...] = ()
-
-    @classmethod
-    def of(cls, values_NF: Array) -> "Standard":
-        """From what was observed; a constant column keeps its size."""
-        if not values_NF.size:
-            return cls((0.0,) * values_NF.shape[1], (1.0,) * values_NF.shape[1])
-        known = np.isfinite(values_NF)
-        count = np.maximum(known.sum(0), 1)
-        mean = np.where(known, values_NF, 0.0).sum(0) / count
-        deviation = np.sqrt(np.where(known, (values_NF - mean) ** 2, 0.0).sum(0) / count)
-        deviation = np.where(deviation > 1e-12 * np.abs(mean) + 1e-300, deviation, 1.0)
-        return cls(tuple(mean.tolist()), tuple(deviation.tolist()))
-
-    def apply(self, values: Array) -> NDArray[np.float32]:
-        """Standardised, 0 (the mean) where missing."""
-        scaled = (values - np.array(self.mean)) / np.array(self.deviation)
-        return np.asarray(np.nan_to_num(scaled, nan=0.0), dtype=np.float32)
-
 
 _NONE = Standard()
 
@@ -69,6 +36,7 @@ class Inputs:
         calendar: names of calendar features, each read as the sine and cosine of its angle.
         columns: names of the covariates and vocabularies of the categories, without rows; None where there are none.
         ids: series with an embedding, in the order of their numbers from 1; empty: none.
+        holidays: None: none.
     """
 
     calendar: tuple[str, ...] = ()
@@ -77,28 +45,46 @@ class Inputs:
     future: Standard = _NONE
     static: Standard = _NONE
     ids: tuple[str | int, ...] = ()
+    holidays: HolidayInputs | None = None
 
     @classmethod
-    def fit(cls, series: SeriesSet, calendar: bool, embedded: bool, input_size: int) -> "Inputs":
+    def fit(
+        cls,
+        series: SeriesSet,
+        calendar: bool,
+        embedded: bool,
+        input_size: int,
+        holidays: Holidays | None = None,
+        who: str = "Forecaster.fit",
+    ) -> "Inputs":
         """What these series give to windows of so many steps."""
         known = series.covariates
-        names = choose_calendar(series, input_size) if calendar else ()
-        ids: tuple[str | int, ...] = (*series.ids,) if embedded else ()
+        found = cls(
+            calendar=choose_calendar(series, input_size) if calendar else (),
+            ids=(*series.ids,) if embedded else (),
+            holidays=None if holidays is None else HolidayInputs.fit(series, holidays, who),
+        )
         if known is None:
-            return cls(calendar=names, ids=ids)
-        return cls(
-            calendar=names,
+            return found
+        return replace(
+            found,
             columns=Covariates.from_json(known.to_json()),
             past=Standard.of(known.past),
             future=Standard.of(known.future),
             static=Standard.of(known.static_numeric),
-            ids=ids,
         )
+
+    @property
+    def reads(self) -> bool:
+        """Whether there is anything to read."""
+        return bool(self.calendar or self.columns is not None or self.ids or self.holidays is not None)
 
     @property
     def sizes(self) -> dict[str, Any]:
         """The fields of a `Design` that follow."""
         found: dict[str, Any] = {"n_series": len(self.ids), "future": 2 * len(self.calendar)}
+        if self.holidays is not None:
+            found["future"] += 1 + len(self.holidays.kinds)
         if self.columns is not None:
             found["past"] = len(self.columns.past_names)
             found["future"] += len(self.columns.future_names)
@@ -113,6 +99,7 @@ class Inputs:
             "columns": None if self.columns is None else self.columns.to_json(),
             **{name: getattr(self, name)._asdict() for name in ("past", "future", "static")},
             "ids": list(self.ids),
+            **({} if self.holidays is None else {"holidays": self.holidays.to_json()}),
         }
 
     @classmethod
@@ -122,39 +109,35 @@ class Inputs:
         calendar, ids = tuple(fields["calendar"]), tuple(fields["ids"])
         scales = {}
         for name, of in (("past", "past_names"), ("future", "future_names"), ("static", "static_numeric_names")):
-            scale = Standard(*(tuple(fields[name][part]) for part in Standard._fields))
-            numbers = (*scale.mean, *scale.deviation)
             many = 0 if columns is None else len(getattr(columns, of))
-            if (
-                not all(isinstance(n, float) and np.isfinite(n) for n in numbers)
-                or min(scale.deviation, default=1) <= 0
-            ):
-                raise ValueError(f"inputs: {name} scaled by {numbers!r}")
-            if not len(scale.mean) == len(scale.deviation) == many:
-                raise ValueError(f"inputs: {len(scale.mean)} scales for {many} columns of {name}")
-            scales[name] = scale
-        if not all(name in _CYCLES for name in calendar):
+            scales[name] = Standard.from_json(fields[name], name, many)
+        if not all(name in CYCLES for name in calendar):
             raise ValueError(f"inputs: calendar {calendar!r}")
         if not (all(type(i) is str for i in ids) or all(type(i) is int for i in ids)):
             raise ValueError("inputs: ids that are neither all text nor all whole numbers")
-        return cls(calendar, columns, ids=ids, **scales)
+        holidays = HolidayInputs.from_json(fields["holidays"]) if "holidays" in fields else None
+        return cls(calendar, columns, ids=ids, holidays=holidays, **scales)
 
     def of(self, series: SeriesSet, horizon: int, beyond: Array | None = None) -> "Known":
         """These for the series and `horizon` steps past the end of each.
 
         Args:
-            beyond: (S, K, F) known-future columns of those steps; None: they will not be looked at.
+            beyond: (S, K, F) known-future columns of those steps, NaN where they are not known; None: they will not be
+                looked at.
         """
         known, S = series.covariates, len(series)
-        numbers = None
-        if self.ids:
-            numbers = self.numbers(series)
         parts: list[NDArray[Any]] = []
         # Each series with its horizon after it.
         rows = np.arange(len(series.flat_values)) + np.repeat(np.arange(S) * horizon, series.lengths)
         later = (series.offsets[1:, None] + np.arange(S)[:, None] * horizon + np.arange(horizon)).astype(np.int64)
-        if self.calendar:
-            parts.append(self._calendar(series, horizon, rows, later))
+        if self.calendar or self.holidays is not None:
+            stamps = np.empty(len(rows) + later.size, dtype=series.flat_times.dtype)
+            stamps[rows] = series.flat_times
+            stamps[later] = series.future_times(horizon)
+            if self.calendar:
+                parts.append(self._angles(stamps, series.frequency))
+            if self.holidays is not None:
+                parts.append(self.holidays.scale.apply(self.holidays.counted(stamps, series.frequency)))
         if known is not None and known.future_names:
             future = np.zeros((len(rows) + S * horizon, len(known.future_names)), dtype=np.float32)
             future[rows] = self.future.apply(known.future)
@@ -163,7 +146,7 @@ class Inputs:
             parts.append(future)
         return Known(
             horizon=horizon,
-            series=numbers,
+            series=self.numbers(series) if self.ids else None,
             past=self.past.apply(known.past) if known is not None and known.past_names else None,
             future=np.concatenate(parts, axis=1) if parts else None,
             static=self.static.apply(known.static_numeric) if known and known.static_numeric_names else None,
@@ -175,13 +158,10 @@ class Inputs:
         place = {str(name): number for number, name in enumerate(self.ids, start=1)}
         return np.array([place.get(str(name), 0) for name in series.ids], dtype=np.int64)
 
-    def _calendar(self, series: SeriesSet, horizon: int, rows: Index, later: Index) -> NDArray[np.float32]:
-        stamps = np.empty(len(rows) + later.size, dtype=series.flat_times.dtype)
-        stamps[rows] = series.flat_times
-        stamps[later] = series.future_times(horizon)
-        values, names = calendar_features(stamps, series.frequency)
+    def _angles(self, stamps: NDArray[Any], frequency: Frequency) -> NDArray[np.float32]:
+        values, names = calendar_features(stamps, frequency)
         chosen = [names.index(name) for name in self.calendar]
-        places = np.array([_CYCLES[name][1] for name in self.calendar])
+        places = np.array([CYCLES[name][1] for name in self.calendar])
         # [-0.5, 0.5] spans the first place to the last; a whole turn is one place more.
         angle = 2 * np.pi * (values[:, chosen] + 0.5) * (places - 1) / places
         return np.concatenate((np.sin(angle), np.cos(angle)), axis=1).astype(np.float32)
@@ -199,7 +179,7 @@ def choose_calendar(series: SeriesSet, input_size: int) -> tuple[str, ...]:
     span = int(times[-1] - times[0])
     daily = series.frequency.unit in ("days", "business days")
     shown = 0 if daily else input_size * span // (len(times) - 1)
-    cycles = {name: _CYCLES[name][0] for name in calendar_names(series.frequency)}
+    cycles = {name: CYCLES[name][0] for name in calendar_names(series.frequency)}
     return tuple(name for name, cycle in cycles.items() if shown < cycle <= span // _LEAST_TURNS)
 
 

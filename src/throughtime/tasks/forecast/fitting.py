@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from throughtime.data.series.frames import SeriesSet
 from throughtime.errors import DataError
 from throughtime.tasks.forecast import plan, recipe
-from throughtime.tasks.forecast.batches import Prepared, WindowSource, prepare
+from throughtime.tasks.forecast.batches import Prepared, WindowSource, forecast, prepare
 from throughtime.tasks.forecast.conformal import Calibration
 from throughtime.tasks.forecast.features import Inputs
 from throughtime.tasks.forecast.intervals import calibrate_model
@@ -22,11 +22,14 @@ from throughtime.tasks.forecast.scaling import Scaler, fit_floor, fit_scaler
 from throughtime.tasks.forecast.strategies import Strategy, build
 from throughtime.tasks.forecast.windows import Windows
 from throughtime.training import Callback, RunFolder, TrainingConfig, TrainingResult, train
+from throughtime.training.losses import mean_loss
 
 if TYPE_CHECKING:
     from throughtime.tasks.forecast.forecaster import Forecaster
 
 
+# What nets start from, beside the rules: the last value without lags; least squares.
+BARE, LINEAR = "last-alone", "linear"
 _SMOOTHED_RATE = 0.4  # of the learning rate, where a net starts from a good rule
 _CUT_SHORT = ("interrupted", "budget")  # after which nothing more is trained
 
@@ -93,7 +96,8 @@ def fit_series(
 
     Where exponential smoothing is the best simple rule, a net that starts from it and one that starts from the next
     best rule are both trained, and the one with the lower validation loss stays; so are, over segments, one that starts
-    from the best rule and one that starts from the last value, around which long histories drift least.
+    from the best rule with lags and one that starts from the last value without, around which long histories drift
+    least; and one that starts from least squares, where windows are few and these beat the rules.
 
     Raises:
         DataError: the series cannot be used.
@@ -119,15 +123,16 @@ def fit_series(
     chosen = recipe.choose(f, split.training, series, segment, clean)
     training = plan.thinned(split.training, chosen.most_windows, f.seed)
     scaler = fit_scaler("mean" if output.counts else f.scaling, training, _floor(f, series, loss))
-    anchors = [f.anchor]
+    anchors, linear = [f.anchor], False
     if f.anchor == "auto":
+        smoothing = f.strategy == "direct" and plan.is_short(series)
         smooth = plan.without_gaps(training, series, m)
-        anchors = plan.choose_anchors(smooth, scaler, m, smoothing=f.strategy == "direct" and plan.is_short(series))
-        if segment > 1 and f.strategy == "direct" and "last" not in anchors:
-            anchors.append("last")
+        anchors = plan.choose_anchors(smooth, scaler, m, smoothing)
+        judged = plan.without_gaps(split.validation, series if later is None else later, m)
+        linear = not (f.linear or output.counts) and plan.is_linear(smooth, judged, scaler, m, smoothing)
     if run is not None:
-        run = replace(run, about={**run.about, **{f"{f.task} {k}": v for k, v in f.get_params().items()}})
-    inputs = Inputs.fit(series, f.calendar, f.series_embedding, input_size)
+        run = replace(run, about={**run.about, **{f"{f.task} {k}": v for k, v in f.configuration().items()}})
+    inputs = Inputs.fit(series, f.calendar, f.series_embedding, input_size, f.holidays)
     design = Design(
         strategy=f.strategy,
         cell=f.cell,
@@ -145,11 +150,17 @@ def fit_series(
         lags=plan.choose_lags(input_size, m) if f.strategy == "direct" else (),
         **inputs.sizes,
     )
+    designs = {anchor: replace(design, anchor=anchor) for anchor in anchors}
+    bare = replace(design, anchor="last", lags=())
+    if f.anchor == "auto" and segment > 1 and f.strategy == "direct" and bare not in designs.values():
+        designs[BARE] = bare
+    if linear:
+        designs[LINEAR] = replace(design, anchor="level", linear=True, lags=())
     best: Fitted | None = None
     spent = 0.0
-    for number, anchor in enumerate(anchors):
-        fit = Fit(f, series, split, scaler, inputs, chosen, replace(design, anchor=anchor))
-        part = run if not number or run is None else replace(run, path=Path(run.path) / anchor)
+    for number, (start, own) in enumerate(designs.items()):
+        fit = Fit(f, series, split, scaler, inputs, chosen, own, start)
+        part = run if not number or run is None else replace(run, path=Path(run.path) / start)
         found = fit.train(callbacks if not number else (), part, _left(max_seconds, spent))
         spent += found.result.seconds
         if best is None or _lower(found.result, best.result):
@@ -198,7 +209,11 @@ def _floor(forecaster: "Forecaster", series: SeriesSet, loss: str) -> float:
 
 @dataclass
 class Fit:
-    """One way to fit: every choice made."""
+    """One way to fit: every choice made.
+
+    Attributes:
+        start: what the net starts from: an anchor, BARE, or LINEAR, which it keeps as it is.
+    """
 
     forecaster: "Forecaster"
     series: SeriesSet
@@ -207,6 +222,17 @@ class Fit:
     inputs: Inputs
     recipe: recipe.Recipe
     design: Design
+    start: str
+
+    def build(self, windows: Windows) -> Strategy | Ensemble:
+        """Fresh nets, for training on these windows."""
+        model = build_model(self.design, self.recipe.loss, self.forecaster.ensemble, self.forecaster.seed)
+        if self.start == LINEAR:
+            whole = plan.without_gaps(windows, self.series, self.design.season_length)
+            for net in model.members:
+                fitted = plan.least_squares(replace(whole, horizon=net.reach), self.scaler)
+                net.start_from(fitted.weight, fitted.bias)
+        return model
 
     def prepare(self, series: SeriesSet) -> Prepared:
         """What windows over these series have in common."""
@@ -224,7 +250,7 @@ class Fit:
     def config(self, n_windows: int) -> TrainingConfig:
         """The training on so many windows."""
         config = self.recipe.config(n_windows)
-        if self.design.anchor == "smoothed" and self.forecaster.learning_rate is None:
+        if self.start in ("smoothed", LINEAR) and self.forecaster.learning_rate is None:
             config = replace(config, learning_rate=config.learning_rate * _SMOOTHED_RATE)
         return config
 
@@ -234,9 +260,9 @@ class Fit:
         An ensemble that is ended early is made of the nets that had ended before, or of the first as far as it came.
         """
         f, split = self.forecaster, self.split
-        model = build_model(self.design, self.recipe.loss, f.ensemble, f.seed)
         prepared = self.prepare(self.series)
         training = self.windows(split.training)
+        model = self.build(training)
         config = self.config(len(training))
         source = WindowSource(training, self.scaler, prepared)
         validation = plan.thinned(split.validation, recipe.MOST_VALIDATION, f.seed)
@@ -252,19 +278,41 @@ class Fit:
             spent += found.seconds
             if found.best_epoch is None and found.stopped == "non-finite":
                 raise DataError(
-                    f"Forecaster.fit: expected a finite loss, got none in the first epoch ({found.message})"
+                    f"Forecaster.fit: expected a finite loss, got none in the first epoch ({found.message}); pass a "
+                    "lower learning_rate, or values of a smaller size"
                 )
             ended.append(found)
             if found.stopped in _CUT_SHORT:
                 nets = model.members[: max(number, 1)]
                 model = nets[0] if len(nets) == 1 else Ensemble(nets)
                 break
-        result = _all_told(ended[0], ended[-1], spent)
+        result, chosen = _all_told(ended[0], ended[-1], spent), self.recipe
         calibration = None
-        if held_out is not None:  # by the nets that have not seen these windows
+        if held_out is not None:
+            rule = self.build(training) if self.start == LINEAR else None
+            if rule is not None and not self.is_worth_it(model, rule, validation, beside):
+                model, chosen = rule, replace(chosen, rule_alone=True)
+                result = replace(result, best_loss=mean_loss(rule, loss_of, held_out, self.recipe.batch_size))
+            # By the nets that have not seen these windows.
             season = self.design.season_length
             calibration = calibrate_model(model, split.validation, self.scaler, beside, season, f.seed)
-        return Fitted(model, self.design, self.scaler, self.inputs, split, self.recipe, result, False, calibration)
+        return Fitted(model, self.design, self.scaler, self.inputs, split, chosen, result, False, calibration)
+
+    def is_worth_it(self, model: Any, rule: Any, windows: Windows, prepared: Prepared) -> bool:
+        """Whether what nets add to the rule from which they started lowers the error by more than chance.
+
+        By more than the standard error of the mean gain, where windows of a series that overlap count as one.
+        """
+        target_WK = self.scaler.log(windows.targets())
+        _, scale_W = self.scaler.apply(windows)
+        off_WK = [
+            np.abs(self.scaler.log(forecast(net, windows, self.scaler, prepared)) - target_WK) / scale_W[:, None]
+            for net in (rule, model)
+        ]
+        gain_WK = off_WK[0] - off_WK[1]
+        gain_W = np.nanmean(gain_WK, axis=1)
+        apart = sum(-(-count // windows.horizon) for count in np.unique(windows.series, return_counts=True)[1].tolist())
+        return bool(np.mean(gain_W) > np.std(gain_W) / np.sqrt(apart))
 
     def train_again(self, fitted: Fitted, run: RunFolder | None, max_seconds: float | None) -> TrainingResult | None:
         """Put nets in place that were trained on everything, for as long as was best; how the last of them ended."""
@@ -299,15 +347,17 @@ class Fit:
         """Nets trained on these windows for as many steps as were best, None where one did not come to its end; and how
         the last of them ended, with the seconds of all.
         """
-        f, best_epoch = self.forecaster, fitted.result.best_epoch
+        best_epoch = fitted.result.best_epoch
         if not best_epoch:
             return None, None
+        if fitted.recipe.rule_alone:
+            return self.build(self.windows(windows)), replace(fitted.result, seconds=0.0)
         chosen, before = self.windows(windows), self.windows(self.split.training)
         source = WindowSource(chosen, self.scaler, self.prepare(self.series))
         steps = best_epoch * -(-len(before) // self.recipe.batch_size)
         epochs = max(1, round(steps / -(-len(chosen) // self.recipe.batch_size)))
         config = replace(self.config(len(before)), epochs=epochs, patience=None)
-        model = build_model(self.design, self.recipe.loss, f.ensemble, f.seed)
+        model = self.build(chosen)
         spent = 0.0
         for number, net in enumerate(model.members):
             own = replace(config, seed=config.seed + number, max_seconds=_left(max_seconds, spent))

@@ -1,14 +1,19 @@
 """The forecaster: series in, the next values of each out."""
 
+import copy
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from throughtime.data.series.frames import SeriesSet, build_frame, read_series
+from throughtime.data.series.frames import SeriesSet, build_frame
 from throughtime.data.series.future import read_future
+from throughtime.data.times.clock import format_time
+from throughtime.data.times.holidays import Holidays, holiday_dates
+from throughtime.errors import ArgumentError
 from throughtime.tasks.estimator import Estimator
 from throughtime.tasks.forecast import backtest, fitting, intervals, plan, stored
 from throughtime.tasks.forecast.baselines import LinearAutoregression
@@ -18,6 +23,7 @@ from throughtime.tasks.forecast.features import Inputs
 from throughtime.tasks.forecast.history import extended, joined, kept
 from throughtime.tasks.forecast.network import Design
 from throughtime.tasks.forecast.parameters import check_count, check_parameters
+from throughtime.tasks.forecast.reading import read, read_more
 from throughtime.tasks.forecast.smoothing import REACH
 from throughtime.tasks.forecast.summary import summarise
 from throughtime.tasks.forecast.windows import end_windows
@@ -55,6 +61,8 @@ class Forecaster(Estimator):
         loss: "mse", "mae" or "huber", in scaled units; "auto": huber where series are so clean that the mean is worth
             more than the median, else mae; or "quantiles", "gaussian", "student-t", "negative-binomial".
         calendar: whether the net reads the calendar in dates: cycles longer than a window that the data show twice.
+        holidays: dates by name, or dates alone, of the years of training and of those to forecast; see
+            `throughtime.data.holiday_dates`.
         past: columns known up to the present.
         future: columns known for the steps to forecast, too; `predict` needs them in its `future` frame.
         static: columns with one value a series, numbers or labels.
@@ -100,6 +108,7 @@ class Forecaster(Estimator):
         anchor: str = "auto",
         loss: str = "auto",
         calendar: bool = True,
+        holidays: Holidays | None = None,
         past: Sequence[str] = (),
         future: Sequence[str] = (),
         static: Sequence[str] = (),
@@ -131,6 +140,7 @@ class Forecaster(Estimator):
         self.anchor = anchor
         self.loss = loss
         self.calendar = calendar
+        self.holidays = holidays
         self.past = past
         self.future = future
         self.static = static
@@ -160,7 +170,8 @@ class Forecaster(Estimator):
         """Train on every window of the frame's series.
 
         Args:
-            df: the training frame.
+            df: the training frame, or series read already (`throughtime.data.read_series`) with the same columns. So it
+                is for every frame of series here.
             validation: a frame to validate on, every window inside it, whatever its series are called; None holds out
                 the end of each series, or whole series where these are too short for that.
             callbacks: told of every step and epoch (`throughtime.training.Callback`) of the first net of an ensemble,
@@ -177,10 +188,10 @@ class Forecaster(Estimator):
                 are needed); or the run folder cannot be used, or is of a training with other data or options.
         """
         self._check_parameters()
-        series = self._read(df, "Forecaster.fit", self.freq)
+        series = read(self, df, "Forecaster.fit", self.freq)
         later = None
         if validation is not None:
-            later = self._read(validation, "Forecaster.fit: validation", series.frequency, fitted=series.covariates)
+            later = read(self, validation, "Forecaster.fit: validation", series.frequency, series.covariates)
         found = fitting.fit_series(self, series, later, callbacks, run, max_seconds)
         self.model_: Any = found.model.eval()
         self.scaler_ = found.scaler
@@ -216,12 +227,15 @@ class Forecaster(Estimator):
         levels: Sequence[float] | None = None,
         quantiles: Sequence[float] | None = None,
         samples: int | None = None,
+        holidays: Holidays | None = None,
     ) -> Any:
         """The next values of every series.
 
         Args:
             history: a frame whose series are to be forecast, seen in training or not; None continues the training data.
-            future: a frame with the known-future columns of the steps to forecast, where there are such columns.
+            future: a frame with the known-future columns of the steps to forecast, where there are such columns. Where
+                fewer steps are forecast than were trained, it may hold rows of the others, too; a net that reads in
+                segments reads them beside the last of those asked for.
             horizon: steps ahead; None: as trained. Beyond that, forecasts are taken for history and forecast from, the
                 trained horizon at a time, whatever the strategy.
             levels: of central intervals, in percent: 80 gives columns "forecast-lo-80" and "forecast-hi-80", calibrated
@@ -230,6 +244,7 @@ class Forecaster(Estimator):
             samples: drawn futures of a model of a distribution, not calibrated: columns "forecast-path-1" ... of the
                 recursive strategy, each a whole future fed with what it drew; "forecast-draw-1" ... of the others,
                 every step drawn for itself.
+            holidays: dates beside those of the training, under the same names.
 
         Returns:
             A frame of the kind that came in (Polars for a loaded model): id, time, "forecast", and what was asked for.
@@ -240,45 +255,53 @@ class Forecaster(Estimator):
                 beyond what the held-out origins tell; samples of a model of points; or any of these beyond the trained
                 horizon.
             DataError: the frame cannot be used, or steps through time otherwise than the training data; or a row of
-                `future` is missing.
+                `future` is missing; or holidays that the training did not have.
         """
         self._check_fitted("predict")
+        if holidays is not None:
+            model = self._knowing(holidays, "Forecaster.predict")
+            return model.predict(
+                history, future=future, horizon=horizon, levels=levels, quantiles=quantiles, samples=samples
+            )
         check_count("Forecaster.predict", "horizon", horizon, optional=True)
         K = self.horizon if horizon is None else int(horizon)
         asked = intervals.Asked.checked(levels, quantiles, samples, "Forecaster.predict")
         asked.within(self.horizon, K)
         series = self.series_
         if history is not None:
-            series = self._read_more(history, "Forecaster.predict")
-        beyond = read_future(future, series, K, who="Forecaster.predict")
+            series = read_more(self, history, "Forecaster.predict")
+        self._warn_of_old_holidays(series, "Forecaster.predict")
+        beyond = read_future(future, series, K, spare=-K % self.horizon, who="Forecaster.predict")
         columns = {
             series.id_col: series.ids_at(np.repeat(np.arange(len(series)), K)),
             series.time_col: series.future_times(K).reshape(-1),
-            "forecast": self._ahead(series, beyond).reshape(-1),
+            "forecast": self._ahead(series, beyond)[:, :K].reshape(-1),
         }
         if asked:
-            if (spare := self.horizon - K) and beyond.shape[2]:
-                beyond = np.concatenate((beyond, np.repeat(beyond[:, -1:], spare, axis=1)), axis=1)
             windows = end_windows(series, self.input_size_, self.horizon)
             columns |= intervals.columns_of(self, windows, self._prepare(series, beyond), asked, K)
         return build_frame(columns, series)
 
-    def update(self, df: Any) -> Self:
+    def update(self, df: Any, *, holidays: Holidays | None = None) -> Self:
         """Take in what was observed since, without fitting again: the next `predict()` goes on from there.
 
         Args:
             df: newer rows of the series, or of new ones; where a time is known already, the newer value counts, and a
-                missing one takes nothing away. Steps that neither frame has are missing values.
+                missing one takes nothing away. Steps that neither frame has are missing values; known-future columns
+                need a row even for these, its value empty.
+            holidays: dates beside those of the training, under the same names, from now on.
 
         Raises:
             NotFittedError: nothing was fitted.
             DataError: the frame cannot be used, or steps through time otherwise than the training data; or an id is no
-                whole number where the training data have such.
+                whole number where the training data have such; or a step has no row of known-future columns; or
+                holidays that the training did not have.
         """
         self._check_fitted("update")
-        newer = self._read_more(df, "Forecaster.update")
-        series = joined(self.series_, newer, "Forecaster.update")
-        self.series_ = self._kept(series)
+        who = "Forecaster.update"
+        inputs = self.inputs_ if holidays is None else self._knowing(holidays, who).inputs_
+        series = joined(self.series_, read_more(self, df, who, missing="keep-all"), who)
+        self.series_, self.inputs_ = self._kept(series), inputs
         return self
 
     def evaluate(
@@ -289,8 +312,11 @@ class Forecaster(Estimator):
         step_size: int | None = None,
         levels: Sequence[float] | None = None,
         peers: Sequence[str] = (),
+        refit: bool = False,
+        holidays: Holidays | None = None,
+        listen: backtest.Listen | None = None,
     ) -> Evaluation:
-        """Forecast the end of every series from what comes before it, without refitting, beside the baselines.
+        """Forecast the end of every series from what comes before it, beside the baselines.
 
         Args:
             df: series with their actual values; the model should not have seen their end.
@@ -298,14 +324,20 @@ class Forecaster(Estimator):
             step_size: steps between origins; None: the horizon.
             levels: of central intervals, in percent, whose coverage is measured; their ends stand in the frame, too.
             peers: "theta", "ets": fitted to every window by statsforecast (extra `peers`), beside the baselines.
+            refit: whether, before every origin, a fresh copy is fitted on what precedes it, and forecasts. This model
+                is left as it is.
+            holidays: dates beside those of the training, under the same names.
+            listen: gives the callbacks of each fit, by a label, and closes them.
 
         Raises:
             ArgumentError: a level outside (0, 100), or beyond what the held-out origins tell; an unknown peer.
-            DataError: a series is too short for the windows asked for.
+            DataError: a series is too short for the windows asked for; or holidays that the training did not have.
         """
         self._check_fitted("evaluate")
-        series = self._read_more(df, "Forecaster.evaluate")
-        return backtest.evaluate_series(self, series, n_windows, step_size, levels, peers)
+        who = "Forecaster.evaluate"
+        model = self if holidays is None else self._knowing(holidays, who)
+        series = read_more(model, df, who)
+        return backtest.evaluate_series(model, series, n_windows, step_size, levels, peers, refit, listen)
 
     def cross_validation(
         self,
@@ -331,7 +363,7 @@ class Forecaster(Estimator):
             DataError: a series is too short for the windows asked for.
         """
         self._check_parameters()
-        series = self._read(df, "Forecaster.cross_validation", self.freq)
+        series = read(self, df, "Forecaster.cross_validation", self.freq)
         return backtest.cross_validate(self, series, n_windows, step_size, refit, levels)
 
     def score(self, df: Any, y: Any = None) -> float:
@@ -353,18 +385,40 @@ class Forecaster(Estimator):
         return summarise(self)
 
     def _ahead(self, series: SeriesSet, beyond_SKF: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Forecasts (S, K) from the end of series, the trained horizon at a time."""
+        """Forecasts (S, K) from the end of series, the trained horizon at a time; K is a multiple of it."""
         K, H = beyond_SKF.shape[1], self.horizon
         made: list[NDArray[np.float64]] = []
         for first in range(0, K, H):
             own = beyond_SKF[:, first : first + H]
-            if own.shape[1] < H and own.shape[2]:  # what is not asked for needs no known future
-                own = np.concatenate((own, np.repeat(own[:, -1:], H - own.shape[1], axis=1)), axis=1)
             made.append(forecast(self.model_, end_windows(series, self.input_size_, H), self.scaler_,
                                  self._prepare(series, own)))  # fmt: skip
             if first + H < K:
                 series = extended(series, made[-1], own)
-        return (made[0] if len(made) == 1 else np.concatenate(made, axis=1))[:, :K]
+        return made[0] if len(made) == 1 else np.concatenate(made, axis=1)
+
+    def _knowing(self, holidays: Holidays, who: str) -> Self:
+        """This model with further holidays; what was fitted is the same."""
+        known = None if self.inputs_ is None else self.inputs_.holidays
+        if self.inputs_ is None or known is None:
+            raise ArgumentError(
+                f"{who}: expected no holidays for a model that knows none, got {list(holiday_dates(holidays, who))!r}; "
+                "fit with them"
+            )
+        model = copy.copy(self)
+        more = known.with_dates(holidays, who)
+        model.inputs_, model.holidays = replace(self.inputs_, holidays=more), more.dates
+        return model
+
+    def _warn_of_old_holidays(self, series: SeriesSet, who: str) -> None:
+        """Where all holidays are past, those of the steps to forecast have been forgotten, or there is none."""
+        known = None if self.inputs_ is None else self.inputs_.holidays
+        if known is not None:
+            last = format_time(series.last_times.max(), series.frequency.time_zone)[:10]
+            if known.last <= last:
+                _logger.warning(
+                    "%s: expected holidays after %s, where the forecast begins, got none after %s: it takes every day "
+                    "for an ordinary one; pass later dates as holidays", who, last, known.last,
+                )  # fmt: skip
 
     def _kept(self, series: SeriesSet) -> SeriesSet:
         """What the next forecast is made from."""
@@ -379,31 +433,13 @@ class Forecaster(Estimator):
     def _check_parameters(self) -> None:
         check_parameters(self)
 
-    def _read(self, frame: Any, who: str, freq: Any, min_length: int = 1, fitted: Any = None) -> SeriesSet:
-        beside: Any = {"past": self.past, "future": self.future, "static": self.static} if fitted is None else {}
-        return read_series(
-            frame,
-            id_col=self.id_col,
-            time_col=self.time_col,
-            target_col=self.target_col,
-            freq=freq,
-            min_length=min_length,
-            missing="keep",
-            fitted=fitted,
-            **beside,
-            who=who,
-        )
-
-    def _read_more(self, frame: Any, who: str) -> SeriesSet:
-        """Series to forecast, of the same columns as the training data."""
-        series = self._read(frame, who, self.frequency_, fitted=self.series_.covariates)
-        ids = () if self.inputs_ is None else self.inputs_.ids
-        if ids and self.inputs_ is not None and not self.inputs_.numbers(series).any():
-            _logger.warning(
-                "%s: expected series that the model tells apart by name, such as %r, got none, such as %r: all are "
-                "forecast as unknown ones", who, ids[0], series.ids[0],
-            )  # fmt: skip
-        return series
+    def configuration(self) -> dict[str, Any]:
+        """The constructor's arguments, ready for JSON."""
+        found = self.get_params()
+        if self.holidays is not None:
+            dates = holiday_dates(self.holidays, "Forecaster")
+            found["holidays"] = {name: list(days) for name, days in dates.items()}
+        return found
 
     def _to_folder(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         return stored.to_folder(self)

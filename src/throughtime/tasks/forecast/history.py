@@ -25,10 +25,12 @@ _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")  # as str(int) writes it, within in
 def joined(old: SeriesSet, new: SeriesSet, who: str) -> SeriesSet:
     """Both, the newer value where both have one; steps between them that nobody gave are missing values.
 
-    A frame with missing rows was laid out on a grid: what is missing in the newer one takes nothing away.
+    A frame with missing rows was laid out on a grid: what is missing in the newer one takes nothing away. Where there
+    are known-future columns, rows from before `old` begins are left out: their steps up to there may have been let go.
 
     Raises:
-        DataError: the two do not lie on one grid of time, or their ids cannot be told to be the same or not.
+        DataError: the two do not lie on one grid of time, or their ids cannot be told to be the same or not; or a step
+            has no known-future columns.
     """
     pl = require("polars", extra="frames")
     new = dataclasses.replace(new, ids=_ids_like(old, new, who))
@@ -40,6 +42,11 @@ def joined(old: SeriesSet, new: SeriesSet, who: str) -> SeriesSet:
     second = both.select(
         *keys, *(pl.coalesce(name, name + _OLDER) for name in values), *first.columns[2 + len(values) :]
     )
+    if known is not None and known.future_names:
+        begin = first.group_by(old.id_col).agg(pl.col(old.time_col).min().alias(old.time_col + _OLDER))
+        second = second.join(begin, on=old.id_col, how="left", maintain_order="left").filter(
+            (pl.col(old.time_col) >= pl.col(old.time_col + _OLDER)).fill_null(value=True)
+        )
     table = pl.concat([first, second.select(first.columns)]).unique(subset=keys, keep="last", maintain_order=True)
     found = read_series(
         table,

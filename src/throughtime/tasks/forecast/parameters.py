@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from throughtime.data.times.holidays import holiday_dates
 from throughtime.errors import ArgumentError, ArgumentTypeError
 from throughtime.nn.layers import LAYERS
 from throughtime.tasks.forecast.network import ANCHORS
@@ -26,6 +27,7 @@ _COUNTS = (
     ("segment_size", True),
     ("season_length", True),
     ("ensemble", False),
+    ("patience", True),
 )
 _FLAGS = (("linear", False), ("calendar", False), ("logarithms", True), ("series_embedding", False), ("refit", True))
 
@@ -36,6 +38,7 @@ def check_parameters(forecaster: "Forecaster") -> None:
     Raises:
         ArgumentError: a value out of its range, or options that contradict each other.
         ArgumentTypeError: a value of a wrong type.
+        DataError: holidays that are no dates.
     """
     for name, among in (
         ("strategy", tuple(STRATEGIES)),
@@ -79,7 +82,10 @@ def check_parameters(forecaster: "Forecaster") -> None:
                 "Forecaster: expected logarithms None or False with loss 'negative-binomial', which is of counts, got "
                 "True; leave logarithms out, or choose another loss"
             )
+    if forecaster.holidays is not None:
+        holiday_dates(forecaster.holidays, "Forecaster")
     _check_dropout(forecaster.dropout)
+    _check_rate(forecaster.learning_rate)
     seed: Any = forecaster.seed
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
         raise ArgumentError(f"Forecaster: expected seed to be a whole number from 0, got {seed!r}; pass one")
@@ -97,6 +103,17 @@ def _check_dropout(dropout: Any) -> None:
     if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0.0 <= float(dropout) < 1.0:
         raise ArgumentError(
             f"Forecaster: expected dropout to be a number in [0, 1), got {dropout!r}; pass one, 0 for none"
+        )
+
+
+def _check_rate(rate: Any) -> None:
+    if rate is None:
+        return
+    if isinstance(rate, bool) or not isinstance(rate, Real):
+        raise ArgumentTypeError(f"Forecaster: expected learning_rate to be a number, got {rate!r}; pass one, as 0.002")
+    if not 0.0 < float(rate) < float("inf"):
+        raise ArgumentError(
+            f"Forecaster: expected learning_rate to be finite and above 0, got {rate:g}; pass 0.002 or so"
         )
 
 

@@ -29,6 +29,7 @@ _SHORT_SERIES = 400  # points
 _CLEAN_WINDOWS = 2000
 _MOST_LAGS = 200  # for the question whether series are clean
 JUDGED = 10_000  # windows from which a choice is made; more would not change it
+_FEW_WINDOWS = 5_000  # of which a linear autoregression says nearly all that can be said
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,14 @@ def is_clean(series: SeriesSet, horizon: int, season_length: int) -> bool:
 
 
 def choose_input_size(series: SeriesSet, horizon: int, season_length: int, clean: bool = False) -> int:
-    """How many steps of history a window shows: five horizons or `_SEASONS` seasons, as far as the data reach.
+    """How many steps of history a window shows: five horizons or `_SEASONS` seasons, as far as the data reach, and no
+    more than `_MOST_HISTORY` or the horizon.
 
     A few series are cut to a third, so that training, validation and their histories each find room; many to a half,
     but for clean ones, of which every step says something.
     """
     seasons = _SEASONS * season_length if season_length > 1 else 0
-    wanted = max(5 * horizon, min(seasons, _MOST_HISTORY), 10)
+    wanted = max(min(max(5 * horizon, seasons), _MOST_HISTORY), horizon, 10)
     typical = int(np.median(series.lengths))
     if len(series) < _FEW_SERIES:
         third = typical // 3 - horizon
@@ -254,6 +256,13 @@ def choose_anchors(windows: Windows, scaler: Scaler, season_length: int, smoothi
     Args:
         smoothing: whether exponential smoothing is among the rules.
     """
+    rules = _errors_of_rules(windows, scaler, season_length, smoothing)
+    ranked = sorted(rules, key=lambda rule: rules[rule])
+    return ranked[:2] if ranked[0] == "smoothed" else ranked[:1]
+
+
+def _errors_of_rules(windows: Windows, scaler: Scaler, season_length: int, smoothing: bool) -> dict[str, float]:
+    """The mean absolute error of every simple rule, in scaled units."""
     smoothing = smoothing and _cost(windows) <= _MOST_SMOOTHED
     windows = thinned(windows, JUDGED, 0)
     level_N, scale_N = scaler.apply(windows)
@@ -269,8 +278,28 @@ def choose_anchors(windows: Windows, scaler: Scaler, season_length: int, smoothi
     if smoothing:
         made = smoothed(windows, season_length)
         rules["smoothed"] = error(np.where(np.isfinite(made), made, level_N[:, None]))
-    ranked = sorted(rules, key=lambda rule: rules[rule])
-    return ranked[:2] if ranked[0] == "smoothed" else ranked[:1]
+    return rules
+
+
+def least_squares(windows: Windows, scaler: Scaler) -> LinearAutoregression:
+    """The linear autoregression of windows without gaps, in scaled units."""
+    windows = thinned(windows, JUDGED, 0)
+    return LinearAutoregression.fit(scaler.inner(windows), *scaler.apply(windows))
+
+
+def is_linear(training: Windows, validation: Windows, scaler: Scaler, season_length: int, smoothing: bool) -> bool:
+    """Whether windows are few, and a linear autoregression of them beats every simple rule on those of validation.
+
+    Both without gaps.
+    """
+    if len(training) >= _FEW_WINDOWS or not len(validation):
+        return False
+    validation = thinned(validation, JUDGED, 0)
+    level_N, scale_N = scaler.apply(validation)
+    inner = scaler.inner(validation)
+    made_NK = least_squares(training, scaler).predict(inner, level_N, scale_N)
+    error = float(np.mean(np.abs(inner.targets() - made_NK) / scale_N[:, None]))
+    return error < min(_errors_of_rules(validation, scaler, season_length, smoothing).values())
 
 
 def _cost(windows: Windows) -> int:

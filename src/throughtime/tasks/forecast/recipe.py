@@ -21,7 +21,11 @@ _DROPOUT, _FEW_DROPOUT, _FEW_SERIES = 0.2, 0.5, 20
 
 @dataclass(frozen=True)
 class Recipe:
-    """The choices, each visible in `summary()` and in model.json."""
+    """The choices, each visible in `summary()` and in model.json.
+
+    Attributes:
+        rule_alone: whether the net says its rule and no more, since what it learnt was worth no more than chance.
+    """
 
     hidden_size: int
     num_layers: int
@@ -34,6 +38,7 @@ class Recipe:
     clean: bool
     loss: str
     seed: int
+    rule_alone: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""

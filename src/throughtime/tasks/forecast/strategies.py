@@ -47,6 +47,15 @@ class Strategy(nn.Module):
             nn.init.zeros_(self.linear.weight)
             nn.init.zeros_(self.linear.bias)
 
+    def start_from(self, weight_PK: Any, bias_K: Any) -> None:
+        """Put a linear autoregression of the last P values in place of the linear map, and keep it as it is."""
+        assert self.linear is not None
+        P = len(weight_PK)
+        with torch.no_grad():
+            self.linear.weight[:, -P:] = torch.as_tensor(weight_PK.T)
+            self.linear.bias.copy_(torch.as_tensor(bias_K))
+        self.linear.requires_grad_(False)
+
     @property
     def members(self) -> list["Strategy"]:
         """Itself alone; see `fitting.Ensemble`."""

@@ -33,6 +33,8 @@ def summarise(forecaster: "Forecaster") -> str:
     if f.recipe_:
         told = f.recipe_
         trained += f"; batches of {told['batch_size']}, rate {told['learning_rate']:g}, dropout {told['dropout']:g}"
+        if told.get("rule_alone"):
+            trained += "; what the net learnt is left out, being worth no more than chance"
         if f.refitted_:
             trained += "; trained again on everything for as long"
     lines.append(f"training    {trained}")
@@ -53,6 +55,9 @@ def _inputs(forecaster: "Forecaster") -> str:
     if design.missing:
         beside.append("what is missing")
     beside += inputs.calendar
+    if inputs.holidays is not None:
+        kinds = inputs.holidays.kinds
+        beside.append(f"holidays of {len(kinds)} kinds" if len(kinds) > 1 else "holidays")
     if inputs.columns is not None:
         beside += [*inputs.columns.past_names, *inputs.columns.future_names, *inputs.columns.static_names]
     if inputs.ids:

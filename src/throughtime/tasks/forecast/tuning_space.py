@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from throughtime.errors import ArgumentError
-from throughtime.tasks.forecast.backtest import check_rolling, refuse_short
 from throughtime.tasks.forecast.evaluation import MODEL
 from throughtime.tasks.forecast.forecaster import Forecaster
+from throughtime.tasks.forecast.held_out import HeldOut
 from throughtime.tasks.forecast.outputs import Distribution, output_named
 from throughtime.tasks.tuning_records import Between, Choice, Dimension, Tried
-from throughtime.training import Callback, TrainingStart, fingerprint
+from throughtime.training import Callback, TrainingStart
 
 _MOST_WINDOWS = 6
 _POINT_LOSSES = ("mae", "mse", "huber")
@@ -55,58 +55,38 @@ class ForecastSearch:
         **options: Any,
     ) -> None:
         who = "ForecastSearch"
-        known = [name for name in Forecaster._parameter_names() if name != "horizon"]
-        for name in options:
-            if name not in known:
-                raise ArgumentError(f"{who}: expected options among {', '.join(known)}, got {name!r}; pass these")
-        self._options = {"horizon": horizon, **options}
-        forecaster = Forecaster(**self._options)
-        forecaster._check_parameters()
-        self._series = forecaster._read(df, who, forecaster.freq)
-        self.step_size = check_rolling(horizon, 1, step_size, who)
         if n_later is not None and (isinstance(n_later, bool) or not isinstance(n_later, int) or n_later < 0):
             raise ArgumentError(f"{who}: expected n_later to be a whole number from 0, got {n_later!r}; pass one")
-        spare = int(self._series.lengths.min()) // 3 - horizon
-        both = min(max(spare // self.step_size + 1, 1), _MOST_WINDOWS)
+        self._held_out = HeldOut(df, horizon, step_size, options, who=who, advice="pass these")
+        self._series, self.step_size = self._held_out.series, self._held_out.step_size
+        both = self._held_out.most_windows(_MOST_WINDOWS)
         self.n_later = both // 3 if n_later is None else n_later
         self.n_windows = max(both - self.n_later, 1) if n_windows is None else n_windows
-        check_rolling(horizon, self.n_windows, step_size, who)
-        held_out = horizon + (self.n_windows + self.n_later - 1) * self.step_size
-        if n_later is None and int(self._series.lengths.min()) <= held_out:
-            held_out, self.n_later = held_out - self.n_later * self.step_size, 0
-        refuse_short(self._series, held_out + 1, horizon, self.n_windows + self.n_later, who)
-        self._seen = self._series.cut(held_out)
+        self._held_out.length(self.n_windows)  # checks it
+        if n_later is None and int(self._series.lengths.min()) <= self._held_out.length(self.n_windows + self.n_later):
+            self.n_later = 0
+        self._seen = self._held_out.before(self.n_windows + self.n_later)
         behind = self.n_later * self.step_size
         self._deciding = self._series.cut(behind) if behind else self._series
-        self._by_distribution = forecaster.loss != "auto" and isinstance(output_named(forecaster.loss), Distribution)
+        loss = self._held_out.loss
+        self._by_distribution = loss != "auto" and isinstance(output_named(loss), Distribution)
         self._epochs: dict[str, int] = {}
 
     @property
     def origins(self) -> str:
         """What decides, and what comes behind it, in words."""
-        many = f"{self.n_windows} origin{'s' * (self.n_windows > 1)} in each of {len(self._series)} series"
         later = f", {self.n_later} more behind them" if self.n_later else ""
-        return f"{self._options['horizon']} steps ahead, {many}{later}"
+        return f"{self._held_out.origins(self.n_windows)}{later}"
 
     def question(self) -> Mapping[str, Any]:
         """Data, windows, and every option that stays."""
-        series = self._series
         # What stays is what was given; a default may be another one in a later version, whose trials do not compare.
-        chosen = Forecaster(**self._options).get_params()
-        known = series.covariates
-        beside = () if known is None else (known.past, known.future, known.static_numeric, known.static_categories)
-        return {
-            "data": fingerprint(series.flat_values, series.flat_times.astype(np.int64), series.offsets, *beside),
-            "windows": self.n_windows,
-            "later": self.n_later,
-            "step": self.step_size,
-            "stay": sorted(self._options),
-            **{name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()},
-        }
+        stay = {"windows": self.n_windows, "later": self.n_later, "stay": sorted(self._held_out.options)}
+        return {**stay, **self._held_out.question()}
 
     def forecaster(self, options: Mapping[str, Any]) -> Forecaster:
         """A new forecaster with these options in place of the default ones."""
-        return Forecaster(**{**self._options, **options})
+        return self._held_out.forecaster(**options)
 
     def fit(
         self,
@@ -118,18 +98,17 @@ class ForecastSearch:
     ) -> Tried:
         """Train on what lies before the first origin, and measure; not trained again on everything, for speed."""
         forecaster = self.forecaster({"refit": False, **options})
-        frame = self._seen.to_frame()
         if share < 1.0:
-            forecaster.set_params(epochs=max(1, round(share * self._planned(forecaster, frame))))
-        forecaster.fit(frame, callbacks=callbacks, max_seconds=max_seconds)
+            forecaster.set_params(epochs=max(1, round(share * self._planned(forecaster))))
+        forecaster.fit(self._seen, callbacks=callbacks, max_seconds=max_seconds)
         training = forecaster.history_
         if training.stopped == "interrupted":
             raise KeyboardInterrupt
-        found = forecaster.evaluate(self._deciding.to_frame(), n_windows=self.n_windows, step_size=self.step_size)
+        found = forecaster.evaluate(self._deciding, n_windows=self.n_windows, step_size=self.step_size)
         metric = "WQL" if self._by_distribution else found.decisive_metric
         later: dict[str, float] = {}
         if self.n_later and share == 1.0:
-            behind = forecaster.evaluate(self._series.to_frame(), n_windows=self.n_later, step_size=self.step_size)
+            behind = forecaster.evaluate(self._series, n_windows=self.n_later, step_size=self.step_size)
             later = {"model" if name == MODEL else name: row[metric] for name, row in behind.metrics.items()}
         return Tried(
             error=float(found.metrics[MODEL][metric]),
@@ -145,7 +124,7 @@ class ForecastSearch:
         """Around the default's values. What was given stays, and so does the cell: `compare` tells cells apart."""
         H, L = default["hidden_size"], default["input_size"]
         loss, rate = default["loss"], default["learning_rate"]
-        most = int(np.median(self._seen.lengths)) - self._options["horizon"]
+        most = int(np.median(self._seen.lengths)) - self._held_out.horizon
         every: dict[str, Dimension | None] = {
             "strategy": Choice(("direct", "sequence")),
             "hidden_size": _either(max(H // 2, 1), H, 2 * H),
@@ -159,16 +138,16 @@ class ForecastSearch:
         return {
             name: dimension
             for name, dimension in every.items()
-            if dimension is not None and name not in self._options and dimension.holds(default[name])
+            if dimension is not None and name not in self._held_out.options and dimension.holds(default[name])
         }
 
-    def _planned(self, forecaster: Forecaster, frame: Any) -> int:
+    def _planned(self, forecaster: Forecaster) -> int:
         """The epochs that a fit with these options would take."""
         key = repr(sorted(forecaster.get_params().items()))
         if key not in self._epochs:
             listener = _Plan()
             with suppress(_Planned):
-                forecaster.fit(frame, callbacks=(listener,))
+                forecaster.fit(self._seen, callbacks=(listener,))
             self._epochs[key] = listener.epochs
         return self._epochs[key]
 

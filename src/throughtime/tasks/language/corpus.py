@@ -4,6 +4,7 @@ Axes in names: N ids in all, K texts.
 """
 
 import tempfile
+from array import array
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -66,11 +67,14 @@ class Corpus:
         classes = None if self.classes is None else self.classes[texts]
         return Corpus(self.ids, self.begins[texts], self.lengths[texts], classes)
 
-    def cut(self, border: int) -> tuple["Corpus", "Corpus"]:
-        """The one text there is, in two at an id; the ids are not copied."""
-        (begin,), (length,) = self.begins, self.lengths
-        first = Corpus(self.ids, self.begins, np.array([border]), self.classes)
-        return first, Corpus(self.ids, np.array([begin + border]), np.array([length - border]), self.classes)
+    def cut(self, held: int) -> tuple["Corpus", "Corpus"]:
+        """All but the last ids of the longest text, and these, as a text of its own; nothing is copied."""
+        longest = int(self.lengths.argmax())
+        lengths = self.lengths.copy()
+        lengths[longest] -= held
+        last = None if self.classes is None else self.classes[[longest]]
+        border = self.begins[[longest]] + lengths[longest]
+        return Corpus(self.ids, self.begins, lengths, self.classes), Corpus(self.ids, border, np.array([held]), last)
 
 
 def read_source(who: str, given: Any, labels: Any = None) -> Source:
@@ -118,7 +122,9 @@ def build_corpus(
         DataError: no id in all, or a label that is not among `classes`.
     """
     dtype = np.min_scalar_type(len(units) - 1)
-    offsets, found, total, characters, unknown, began = [0], [], 0, 0, 0, True
+    # Of fixed width, since there may be as many texts as a file has lines.
+    offsets, found = array("q", [0]), array("q")
+    total, characters, unknown, began = 0, 0, 0, True
     with tempfile.TemporaryFile() if isinstance(source, TextFiles) else nullcontext() as file:
         parts: list[Ids] = []
         for piece in units.pieces(source):

@@ -175,8 +175,8 @@ class LanguageModel(Estimator):
             texts: a text, a list of texts, a `pathlib.Path` or a list of them, or `throughtime.data.TextFiles`, whose
                 files may be larger than memory.
             labels: of each text; the model then writes texts of a label. Files bring their own.
-            validation: text to validate on; None holds out the last 5 % of the one text, or one text of twenty; nothing
-                where there are fewer than 200 symbols or ten texts.
+            validation: text to validate on; None holds out one text of twenty, or, of fewer than ten texts, the end of
+                the longest: 5 % of all symbols, nothing where there are fewer than 200.
             validation_labels: of each of these.
             callbacks: told of every step and epoch (`throughtime.training.Callback`).
             run: a folder for checkpoints and a log, from which a training that was killed goes on.
@@ -354,6 +354,8 @@ class LanguageModel(Estimator):
         self._check_fitted("evaluate")
         who = "LanguageModel.evaluate"
         corpus = self._corpus(who, texts, labels)
+        if len(corpus) == corpus.texts * self.ends_:
+            raise DataError(f"{who}: expected text, got none in {corpus.texts} texts; give more text")
         mine = -float(log_probs(self.model_, corpus, parameters.positive(who, "steps", steps)).sum())
         unigram, bigram = self.bigram_.nats(corpus)
         return LanguageEvaluation(

@@ -122,9 +122,18 @@ class TextEncoder(nn.Module):
         lengths: Any = None,
     ) -> tuple[Tensor, States]:
         """`forward` without the last dropout."""
+        return self.run(self.embed(ids, begins=begins, classes=classes), state, begins=begins, lengths=lengths)
+
+    def embed(self, ids: Tensor, *, begins: Tensor | None = None, classes: Tensor | None = None) -> Tensor:
+        """x of (1), (T, B, E), dropped as it is while training."""
+        return self._drop(self._inputs(ids, begins, classes), self.dropouts.input)
+
+    def run(
+        self, x: Tensor, state: States | None = None, *, begins: Tensor | None = None, lengths: Any = None
+    ) -> tuple[Tensor, States]:
+        """`read` of what `embed` gave."""
         given: States = (None,) * len(self.layers) if state is None else state
-        x_TBF = self._drop(self._inputs(ids, begins, classes), self.dropouts.input)
-        found = []
+        x_TBF, found = x, []
         for i, (layer, before) in enumerate(zip(self.layers, given, strict=True)):
             if i:
                 x_TBF = self._drop(x_TBF, self.dropouts.between)

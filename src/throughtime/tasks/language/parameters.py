@@ -150,13 +150,11 @@ def cutoffs(model: "LanguageModel", symbols: int) -> list[int] | None:
 
 def split(corpus: Corpus, seed: int) -> tuple[Corpus, Corpus | None, str]:
     """What is trained on, what is validated on, and how they were parted, in words."""
-    if corpus.texts == 1:
-        if len(corpus) < _LEAST_SYMBOLS:
-            return corpus, None, f"none: the text is shorter than {_LEAST_SYMBOLS} symbols"
-        border = len(corpus) - len(corpus) // _HELD_OUT
-        return *corpus.cut(border), f"the last {len(corpus) - border} symbols"
     if corpus.texts < _LEAST_TEXTS:
-        return corpus, None, f"none: there are fewer than {_LEAST_TEXTS} texts"
+        if len(corpus) < _LEAST_SYMBOLS:
+            return corpus, None, f"none: there are fewer than {_LEAST_SYMBOLS} symbols and {_LEAST_TEXTS} texts"
+        held = len(corpus) // _HELD_OUT  # less than half of the longest of so few texts
+        return *corpus.cut(held), f"the last {held} symbols" + " of the longest text" * (corpus.texts > 1)
     drawn = np.random.Generator(np.random.PCG64(seed)).permutation(corpus.texts)
     held = np.sort(drawn[: -(-corpus.texts // _HELD_OUT)])
     rest = np.setdiff1d(np.arange(corpus.texts), held)

@@ -182,7 +182,9 @@ def read_wish(
         if value < 1:
             raise ArgumentError(f"{who}: expected {name} >= 1, got {value}; pass a positive count")
     if isinstance(repetition_penalty, bool) or not isinstance(repetition_penalty, int | float):
-        raise ArgumentTypeError(f"{who}: expected repetition_penalty to be a number, got {repetition_penalty!r}")
+        raise ArgumentTypeError(
+            f"{who}: expected repetition_penalty to be a number, got {repetition_penalty!r}; pass a float, 1 for none"
+        )
     if not 1 <= repetition_penalty < float("inf"):
         raise ArgumentError(
             f"{who}: expected repetition_penalty of at least 1, got {repetition_penalty}; pass 1 for none"

@@ -126,7 +126,7 @@ class TagModel(nn.Module):
 
     def _best(self, emissions_TBK: Tensor, lengths_B: Tensor) -> Tensor:
         if self.crf is not None:
-            return self.crf.decode(emissions_TBK, lengths=lengths_B).tags[:, :, 0]
+            return self.crf.best(emissions_TBK, lengths=lengths_B)
         return self.constraints.greedy(emissions_TBK, lengths_B)
 
     def _sure(
@@ -144,15 +144,16 @@ class TagModel(nn.Module):
         """That of each piece at the model's temperature: (N,)."""
         best_TB = best_TB.clamp(min=0)
         segments = torch.tensor(where)
-        if (crf := self._cooled()) is not None:
-            scores_TBK = emissions_TBK / self.temperature
-            return (
-                crf.segment_log_probability(
-                    scores_TBK, best_TB, segments, continues=self._continues, lengths=batch.lengths
-                )
-                .exp()
-                .clamp(max=1.0)
+        if self.crf is not None:
+            log_p_N = self.crf.segment_log_probability(
+                emissions_TBK,
+                best_TB,
+                segments,
+                continues=self._continues,
+                lengths=batch.lengths,
+                temperature=self.temperature,
             )
+            return log_p_N.exp().clamp(max=1.0)
         log_p_TBK = (emissions_TBK / self.temperature).log_softmax(-1)
         along_TB = log_p_TBK.gather(2, best_TB.unsqueeze(2)).squeeze(2).cumsum(0)
         along_TB = torch.cat((torch.zeros_like(along_TB[:1]), along_TB))

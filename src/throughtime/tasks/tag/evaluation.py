@@ -60,7 +60,8 @@ class TagEvaluation:
         if self.model.overall.found:
             said.append(
                 f"The probabilities of the {self.model.overall.found} pieces found are off by "
-                f"{self.calibration_error:.3f} on average (expected calibration error)."
+                f"{self.calibration_error:.3f} on average (expected calibration error); exact ones would seem "
+                f"off by {self.reliability.by_chance:.3f}, by chance."
             )
         if self.unseen:
             named = ", ".join(f"{label} ({count})" for label, count in self.unseen.items())
@@ -77,6 +78,7 @@ class TagEvaluation:
             "scores": {name: _scores(scores) for name, scores in self.scores.items()},
             "calibration": {
                 "error": self.calibration_error,
+                "by_chance": self.reliability.by_chance,
                 "probability": self.reliability.probability.tolist(),
                 "right": self.reliability.right.tolist(),
                 "pieces": self.reliability.predictions.tolist(),

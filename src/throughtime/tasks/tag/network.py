@@ -19,6 +19,8 @@ CHARACTERS = ("lstm", "cnn", "none")
 _CASING_SIZE = 8
 _LETTER_SIZE = 25
 _KERNEL = 3
+# Shares read as UNKNOWN in training: of words that occur once; of all words and of pairs as parts of the dropout.
+_RARE, _WORDS, _PAIRS = 0.5, 0.2, 0.6
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class TagDesign:
         word_size: features of a word.
         character_size: features from a token's characters.
         characters: one of `CHARACTERS`.
+        further: words that no training sentence had, the last of `words`: their vectors were given, and stay.
     """
 
     words: int
@@ -47,6 +50,7 @@ class TagDesign:
     word_size: int = 100
     character_size: int = 50
     characters: str = "lstm"
+    further: int = 0
 
 
 class LockedDropout(nn.Module):
@@ -99,8 +103,10 @@ class TagNet(nn.Module):
     def __init__(self, design: TagDesign) -> None:
         super().__init__()
         self.design = d = design
-        self.words = nn.Embedding(d.words, d.word_size, padding_idx=0)
+        self.words = nn.Embedding(d.words - d.further, d.word_size, padding_idx=0)
         nn.init.uniform_(self.words.weight, -((3 / d.word_size) ** 0.5), (3 / d.word_size) ** 0.5)
+        # Not trained, and so not part of an optimizer's step over every parameter.
+        self.register_buffer("further", torch.zeros(d.further, d.word_size) if d.further else None)
         size = d.word_size + _CASING_SIZE
         self.casings = nn.Embedding(len(CASINGS), _CASING_SIZE)
         self.pairs = nn.Embedding(d.pairs, d.word_size, padding_idx=0) if d.pairs else None
@@ -122,12 +128,32 @@ class TagNet(nn.Module):
             size, d.hidden_size, d.num_layers, dropout=between, bidirectional=d.bidirectional
         )
         self.head = nn.Linear(d.hidden_size * (1 + d.bidirectional), d.tags)
-        self.register_buffer("rare", torch.zeros(d.words, dtype=torch.bool), persistent=False)
+        self.register_buffer("rare", torch.zeros(d.words - d.further, dtype=torch.bool), persistent=False)
 
     rare: Tensor
+    further: Tensor | None
+
+    @torch.no_grad()
+    def take_vectors(self, numbers: Tensor, vectors: Tensor) -> None:
+        """Words with these numbers (N,) begin with these vectors (N, word_size), scaled to a mean length of 1."""
+        vectors = vectors / vectors.norm(dim=1).mean().clamp(min=1e-12)
+        trained = len(self.words.weight)
+        seen = numbers < trained
+        self.words.weight[numbers[seen]] = vectors[seen]
+        if self.further is not None:
+            self.further[numbers[~seen] - trained] = vectors[~seen]
+
+    def word_vectors(self, words: Tensor) -> Tensor:
+        """The vector of each word: (..., word_size)."""
+        if self.further is None:
+            found: Tensor = self.words(words)
+            return found
+        trained = len(self.words.weight)
+        seen, unseen = self.words(words.clamp(max=trained - 1)), self.further[(words - trained).clamp(min=0)]
+        return torch.where((words < trained).unsqueeze(-1), seen, unseen)
 
     def learn_unknown(self, rare: Tensor) -> None:
-        """In training, words where `rare` (words,) is True become UNKNOWN half of the time."""
+        """In training, words where `rare` (words,) is True become UNKNOWN half of the time, others seldom."""
         self.rare = rare
 
     def forms(self, batch: TagBatch) -> Tensor:
@@ -139,13 +165,17 @@ class TagNet(nn.Module):
 
     def forward(self, batch: TagBatch) -> Tensor:
         """Emissions (T, B, K)."""
-        words_TB = batch.words
-        if self.training and bool(self.rare.any()):
-            hidden = self.rare[words_TB] & (torch.rand(words_TB.shape, device=words_TB.device) < 0.5)
-            words_TB = words_TB.masked_fill(hidden, 1)
-        parts = [self.words(words_TB), self.forms(batch)[batch.forms]]
+        words_TB, pairs_TB = batch.words, batch.pairs
+        if self.training:
+            drawn_TB = torch.rand(words_TB.shape, device=words_TB.device)
+            often_TB = torch.where(self.rare[words_TB], _RARE, _WORDS * self.design.dropout)
+            words_TB = words_TB.masked_fill(drawn_TB < often_TB, 1)
+            if pairs_TB is not None:
+                drawn_TB = torch.rand(words_TB.shape, device=words_TB.device)
+                pairs_TB = pairs_TB.masked_fill(drawn_TB < _PAIRS * self.design.dropout, 1)
+        parts = [self.word_vectors(words_TB), self.forms(batch)[batch.forms]]
         if self.pairs is not None:
-            parts.append(self.pairs(batch.pairs))
+            parts.append(self.pairs(pairs_TB))
         x_TBE = self.dropout(torch.cat(parts, -1))
         h_TBH, _ = self.recurrent(x_TBE, lengths=batch.lengths)
         emissions_TBK: Tensor = self.head(self.dropout(h_TBH))

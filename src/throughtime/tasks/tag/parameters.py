@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from throughtime.tasks.tag.tagger import Tagger
 
 _CHOICES = (("cell", tuple(LAYERS)), ("characters", ("auto", *CHARACTERS)), ("scheme", ("auto", *SCHEMES)))
-_COUNTS = ("hidden_size", "num_layers", "word_size", "character_size", "batch_tokens")
+_COUNTS = ("hidden_size", "num_layers", "character_size", "batch_tokens")
 
 
 def check(tagger: "Tagger") -> None:
@@ -31,6 +31,8 @@ def check(tagger: "Tagger") -> None:
             )
     for name in _COUNTS:
         check_size("Tagger", name, getattr(tagger, name))
+    if tagger.word_size is not None:
+        check_size("Tagger", "word_size", tagger.word_size)
     for name in ("bidirectional", "crf"):
         check_flag("Tagger", name, getattr(tagger, name))
     dropout: Any = tagger.dropout

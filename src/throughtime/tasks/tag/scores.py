@@ -106,10 +106,14 @@ def compare(true: Iterable[Sequence[str]], found: Iterable[Sequence[str]]) -> Ta
 def _pairs(true: Iterable[Sequence[str]], found: Iterable[Sequence[str]]) -> list[tuple[Sequence[str], Sequence[str]]]:
     theirs, mine = list(true), list(found)
     if len(theirs) != len(mine):
-        raise DataError(f"tags: expected as many sentences as there are true ones, {len(theirs)}, got {len(mine)}")
+        raise DataError(
+            f"tags: expected as many sentences as there are true ones, {len(theirs)}, got {len(mine)}; pair them"
+        )
     for number, (t, f) in enumerate(zip(theirs, mine, strict=True)):
         if len(t) != len(f):
-            raise DataError(f"tags: expected {len(t)} tags in sentence {number} (counted from 0), got {len(f)}")
+            raise DataError(
+                f"tags: expected {len(t)} tags in sentence {number} (counted from 0), got {len(f)}; give each token one"
+            )
     return list(zip(theirs, mine, strict=True))
 
 

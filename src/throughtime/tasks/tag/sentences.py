@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from throughtime.data.text.conll import TaggedSentence, read_conll
+from throughtime.data.text.conll import TaggedSentence
+from throughtime.data.text.tagged import read_tagged
 from throughtime.errors import ArgumentError, ArgumentTypeError, DataError
 from throughtime.tasks.tag.schemes import SCHEMES, detect, misfits
 
@@ -27,10 +28,11 @@ class Given(NamedTuple):
     """Tags that the scheme does not allow, read by conlleval's rule."""
 
 
-def read_sentences(given: Any, who: str, scheme: str = "auto") -> Given:
-    """Pairs (tokens, tags) or a file in columns.
+def read_sentences(given: Any, who: str, scheme: str = "auto", rule: str = "words") -> Given:
+    """Pairs (tokens, tags) or a file (`throughtime.data.text.tagged`).
 
     Args:
+        rule: how raw texts in a file are cut into tokens.
         scheme: one of `SCHEMES`, in which an impossible tag is refused; "auto" finds it and reads such a tag by
             conlleval's rule, which is said once through `logging`.
 
@@ -42,7 +44,7 @@ def read_sentences(given: Any, who: str, scheme: str = "auto") -> Given:
     if scheme not in ("auto", *SCHEMES):
         raise ArgumentError(f"{who}: expected scheme to be auto, {', '.join(SCHEMES)}, got {scheme!r}; pass one")
     path = Path(given) if isinstance(given, str | os.PathLike) else None
-    sentences = list(read_conll(path) if path is not None else _pairs(given, who))
+    sentences = list(read_tagged(path, rule=rule) if path is not None else _pairs(given, who))
     if not sentences:
         raise DataError(f"{who}: expected tagged sentences, got none; give at least two")
     try:
@@ -53,7 +55,7 @@ def read_sentences(given: Any, who: str, scheme: str = "auto") -> Given:
                 repaired += 1
                 place = f"sentence {number} (counted from 0), token {misfit.position}"
                 if path is not None:
-                    place = f"{path}: line {sentence.line + misfit.position}"
+                    place = f"{path}: line {sentence.line_of(misfit.position)}"
                 first = first or f"{place}: {misfit.tag} read as {misfit.read_as}"
     except ArgumentError as error:  # a tag that is none
         raise DataError(f"{who}: {_where(sentences, path)}: {error}") from error
@@ -124,10 +126,10 @@ def _pairs(given: Iterable[Any], who: str) -> Iterable[TaggedSentence]:
     try:
         rows = list(given)
     except TypeError as error:
-        raise ArgumentTypeError(f"{who}: expected pairs (tokens, tags) or a path, got {given!r}") from error
+        raise ArgumentTypeError(f"{who}: expected pairs (tokens, tags) or a path, got {given!r}; pass these") from error
     for number, row in enumerate(rows):
         place = f"{who}: sentence {number} (counted from 0)"
-        if isinstance(row, str) or not isinstance(row, Sequence) or len(row) not in (2, 3):
+        if isinstance(row, str) or not isinstance(row, Sequence) or len(row) not in (2, 3, 4):
             raise ArgumentTypeError(f"{place}: expected a pair (tokens, tags), got {row!r}; pass two lists")
         tokens, tags = row[0], row[1]
         for name, value in (("tokens", tokens), ("tags", tags)):

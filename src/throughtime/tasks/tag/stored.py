@@ -43,6 +43,7 @@ def sections(tagger: "Tagger") -> dict[str, Any]:
             "n_sentences": tagger.n_sentences_,
             "n_tokens": tagger.n_tokens_,
             "n_repaired": tagger.n_repaired_,
+            "n_vectors": tagger.n_vectors_,
             "validation": tagger.validation_,
             "training": history_json(tagger.history_),
             "baselines": tagger.baselines_.to_json(),
@@ -61,12 +62,15 @@ def read_sections(tagger: "Tagger", arrays: Mapping[str, np.ndarray], extra: Map
     if extra["scheme"] not in SCHEMES or type(extra["rule"]) is not str:
         raise ValueError(f"scheme or rule: {extra['scheme']!r:.60}, {extra['rule']!r:.60}")
     counts = {name: fitted[name] for name in ("n_sentences", "n_tokens", "n_repaired")}
+    counts["n_vectors"] = fitted.get("n_vectors", 0)
     if not all(type(count) is int and count >= 0 for count in counts.values()):
         raise ValueError(f"counts: {counts}")
     units = TagUnits.from_json(extra["units"])
     pairs = 0 if units.pairs is None else len(units.pairs)
     if (design.words, design.letters, design.pairs) != (len(units.words), len(units.letters), pairs):
         raise ValueError("units: other sizes than the net's")
+    if type(design.further) is not int or not 0 <= design.further <= design.words - 2:
+        raise ValueError(f"further: {design.further} of {design.words} words")
     names = tag_names(labels, WORKING)
     if design.tags != len(names):
         raise ValueError(f"labels: {len(names)} tags where the net has {design.tags}")
@@ -79,7 +83,7 @@ def read_sections(tagger: "Tagger", arrays: Mapping[str, np.ndarray], extra: Map
         raise ValueError(f"temperature: {float(model.temperature)}")
     tagger.baselines_ = Baselines.from_folder(arrays, fitted["baselines"], len(names))
     tagger.labels_, tagger.scheme_, tagger.rule_, tagger.units_ = labels, extra["scheme"], extra["rule"], units
-    tagger.n_sentences_, tagger.n_tokens_, tagger.n_repaired_ = counts.values()
+    tagger.n_sentences_, tagger.n_tokens_, tagger.n_repaired_, tagger.n_vectors_ = counts.values()
     tagger.validation_ = str(fitted["validation"])
     tagger.history_ = history_from_json(fitted["training"])
     tagger.metrics_ = {name: extra["metrics"][name] for name in ("validation_f1", "best_epoch", "epochs")}

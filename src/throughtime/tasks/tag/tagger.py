@@ -5,13 +5,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from numbers import Integral
 from typing import Any, Self
+from zlib import crc32
 
 import numpy as np
 import torch
 
 from throughtime.data.text.conll import TaggedSentence
 from throughtime.data.text.tokens import Token, Tokenizer
+from throughtime.data.text.vectors import read_vectors
 from throughtime.errors import ArgumentTypeError, DataError
 from throughtime.models.losses import SequenceLoss
 from throughtime.nn.arguments import check_size
@@ -33,7 +36,12 @@ from throughtime.training import Callback, RunFolder, TrainingConfig, TrainingRe
 
 # Where `epochs` is None: steps of the optimizer, and bounds on how often the data are seen.
 _STEPS, _LEAST_EPOCHS, _MOST_EPOCHS = 5000, 8, 40
+# Steps whose weights are averaged, at most, and as a part of all steps. Averaged weights score alike from one epoch to
+# the next, so that the best epoch is no lucky one, whose probabilities promise too much.
+_AVERAGED, _AVERAGED_PART = 200, 12
 _PREDICTED_TOKENS = 4096  # in a batch, padding counted
+_WORD_SIZE = 100
+_FIRST_VECTORS = 50_000  # words at the beginning of a file of vectors that are kept although training never saw them
 
 
 class Tagger(Estimator):
@@ -48,8 +56,9 @@ class Tagger(Estimator):
         hidden_size: units of a layer and direction.
         num_layers: layers on top of one another.
         bidirectional: both ways; False reads from left to right alone.
-        dropout: share of features dropped before and after the recurrent layers, while training.
-        word_size: features learned for a word.
+        dropout: share of features dropped before and after the recurrent layers, while training; a fifth of that share
+            of words, and three fifths of pairs, are then read as unknown ones.
+        word_size: features learned for a word; None: 100, or as many as the vectors that `fit` is given have.
         characters: "lstm" or "cnn" over each word's characters, "none", or "auto": "lstm", and "none" where tokens
             are single characters (whose neighbours' pairs are then read).
         character_size: features from a word's characters.
@@ -60,7 +69,7 @@ class Tagger(Estimator):
             training tokens are single characters, else "words".
         epochs: passes over the sentences; None: as many as make about 5,000 steps, at least 8 and at most 40.
         batch_tokens: tokens a step, padding counted.
-        learning_rate: the peak of a one-cycle schedule of Adam.
+        learning_rate: the peak of a one-cycle schedule of Adam, whose weights are averaged over the last steps.
         patience: epochs without a better F1 on the validation sentences before training stops; None: never early.
         seed: of everything random.
 
@@ -82,7 +91,7 @@ class Tagger(Estimator):
         num_layers: int = 1,
         bidirectional: bool = True,
         dropout: float = 0.5,
-        word_size: int = 100,
+        word_size: int | None = None,
         characters: str = "auto",
         character_size: int = 50,
         crf: bool = True,
@@ -116,6 +125,7 @@ class Tagger(Estimator):
         sentences: Iterable[tuple[Sequence[str], Sequence[str]]] | str | os.PathLike[str],
         validation: Iterable[tuple[Sequence[str], Sequence[str]]] | str | os.PathLike[str] | None = None,
         *,
+        vectors: str | os.PathLike[str] | None = None,
         callbacks: Sequence[Callback] = (),
         run: RunFolder | None = None,
         max_seconds: float | None = None,
@@ -123,33 +133,47 @@ class Tagger(Estimator):
         """Train on tagged sentences.
 
         Args:
-            sentences: pairs (tokens, tags), or a file in columns (`throughtime.data.text.conll`).
+            sentences: pairs (tokens, tags), or a file (`throughtime.data.text.tagged`).
             validation: the same, to choose the epoch and the temperature by; None holds out a tenth.
+            vectors: a text file of GloVe, word2vec or fastText: words begin with these vectors and are trained further;
+                of words that the sentences have not, the file's first 50,000 are kept as they are. All are stored in
+                the model folder.
             callbacks: told of every step and epoch.
             run: a folder for checkpoints, from which a training that was killed goes on.
             max_seconds: training ends after the first step that ends later than this.
 
         Raises:
             ArgumentError: a hyper-parameter out of its range.
-            DataError: sentences that cannot be used; the message names the first.
+            DataError: sentences or vectors that cannot be used; the message names the first.
         """
         parameters.check(self)
-        given = read_sentences(sentences, "Tagger.fit", self.scheme)
+        cut_by = "words" if self.rule == "auto" else Tokenizer(self.rule).rule
+        given = read_sentences(sentences, "Tagger.fit", self.scheme, cut_by)
         if validation is None:
             training, held = held_out(given.sentences, self.seed)
             how = f"{len(held)} of the {len(given.sentences)} sentences"
         else:
-            held = read_sentences(validation, "Tagger.fit: validation", self.scheme).sentences
+            held = read_sentences(validation, "Tagger.fit: validation", self.scheme, cut_by).sentences
             training, how = given.sentences, f"the given {len(held)} sentences"
         labels = labels_of(training)
         training, held = shortened(training), shortened(held)
         units = TagUnits.build([sentence.tokens for sentence in training])
         single = units.pairs is not None
-        rule = ("characters" if single else "words") if self.rule == "auto" else Tokenizer(self.rule).rule
+        rule = "characters" if single and self.rule == "auto" else cut_by
+        trained = len(units.words)
+        found = None
+        if vectors is not None:
+            words = list(units.words)[2:]
+            found = read_vectors(vectors, words, form=word_form, first=_FIRST_VECTORS, size=self.word_size)
+            units = units.with_words(found.words)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            model = TagModel(self._design(units, labels), tag_names(labels, WORKING), WORKING, crf=self.crf)
-        model.net.learn_unknown(_rare(units, training))
+            size = int(self.word_size or _WORD_SIZE) if found is None else found.values.shape[1]
+            design = self._design(units, labels, size, len(units.words) - trained)
+            model = TagModel(design, tag_names(labels, WORKING), WORKING, crf=self.crf)
+        if found is not None:
+            model.net.take_vectors(torch.tensor(units.words.ids(found.words)), torch.from_numpy(found.values))
+        model.net.learn_unknown(_rare(list(units.words)[:trained], training))
         numbers = _numbers(training, model.names)
         source = TagSource.of([sentence.tokens for sentence in training], units, numbers)
         held_source = TagSource.of([sentence.tokens for sentence in held], units, _numbers(held, model.names))
@@ -157,7 +181,8 @@ class Tagger(Estimator):
             tokens=int(source.lengths.sum()), longest=int(source.lengths.max()), max_seconds=max_seconds
         )
         if run is not None:
-            run = replace(run, about={**run.about, **{f"{self.task} {k}": v for k, v in self.get_params().items()}})
+            options = {**self.get_params(), "vectors": found and crc32(found.values.tobytes())}
+            run = replace(run, about={**run.about, **{f"{self.task} {k}": v for k, v in options.items()}})
         history = train(model, _loss, source, held_source, config, callbacks, run=run)
         if history.best_epoch is None and history.stopped == "non-finite":
             raise DataError(
@@ -170,6 +195,7 @@ class Tagger(Estimator):
         self.scheme_, self.labels_, self.units_, self.rule_ = given.scheme, labels, units, rule
         self.n_sentences_, self.n_repaired_, self.validation_ = len(given.sentences), given.repaired, how
         self.n_tokens_ = sum(len(sentence.tokens) for sentence in given.sentences)
+        self.n_vectors_ = 0 if found is None else len(found.words)
         self.metrics_: dict[str, Any] = {
             "validation_f1": f1,
             "best_epoch": history.best_epoch,
@@ -254,7 +280,7 @@ class Tagger(Estimator):
             DataError: sentences that cannot be used; the message names the first.
         """
         self._check_fitted("evaluate")
-        given = read_sentences(sentences, "Tagger.evaluate", self.scheme)
+        given = read_sentences(sentences, "Tagger.evaluate", self.scheme, self.rule_)
         tokens = [sentence.tokens for sentence in given.sentences]
         found = self._find(tokens)
         true = [sentence.tags for sentence in given.sentences]
@@ -276,7 +302,7 @@ class Tagger(Estimator):
     def score(self, sentences: Any, y: None = None) -> float:
         """F1, 0 to 1: higher is better, as scikit-learn wants it. `y` is scikit-learn's; tags come with the tokens."""
         self._check_fitted("score")
-        given = read_sentences(sentences, "Tagger.score", self.scheme).sentences
+        given = read_sentences(sentences, "Tagger.score", self.scheme, self.rule_).sentences
         found = self._find([sentence.tokens for sentence in given], probabilities=False)
         return compare([sentence.tags for sentence in given], [one.tags for one in found]).overall.f1 / 100
 
@@ -292,12 +318,13 @@ class Tagger(Estimator):
         ways = "both ways" if d.bidirectional else "one way"
         out = "CRF" if self.model_.crf is not None else "softmax"
         size = sum(p.numel() for p in self.model_.parameters())
+        vectors = f", {self.n_vectors_} words' vectors given" if self.n_vectors_ else ""
         return "\n".join(
             (
                 f"data        {self.n_sentences_} sentences, {self.n_tokens_} tokens, {self.scheme_}{repaired}",
                 f"labels      {labels}",
                 f"validation  {self.validation_}",
-                f"model       {d.cell}, {d.num_layers} x {d.hidden_size}, {ways}, {out}, {size} parameters",
+                f"model       {d.cell}, {d.num_layers} x {d.hidden_size}, {ways}, {out}, {size} parameters{vectors}",
                 f"training    {best}",
             )
         )
@@ -330,7 +357,7 @@ class Tagger(Estimator):
             whole.probabilities.extend(one.probabilities)
         return found
 
-    def _design(self, units: TagUnits, labels: Sequence[str]) -> TagDesign:
+    def _design(self, units: TagUnits, labels: Sequence[str], word_size: int, further: int) -> TagDesign:
         characters = self.characters
         if characters == "auto":
             characters = "lstm" if units.pairs is None else "none"
@@ -344,16 +371,18 @@ class Tagger(Estimator):
             num_layers=int(self.num_layers),
             bidirectional=self.bidirectional,
             dropout=float(self.dropout),
-            word_size=int(self.word_size),
+            word_size=word_size,
             character_size=int(self.character_size),
             characters=characters,
+            further=further,
         )
 
     def _training_config(self, *, tokens: int, longest: int, max_seconds: float | None) -> TrainingConfig:
         a_step = max(self.batch_tokens, longest)
-        epochs = self.epochs
+        epochs, steps = self.epochs, max(1, tokens // a_step)
         if epochs is None:
-            epochs = min(max(_STEPS // max(1, tokens // a_step), _LEAST_EPOCHS), _MOST_EPOCHS)
+            epochs = min(max(_STEPS // steps, _LEAST_EPOCHS), _MOST_EPOCHS)
+        averaged = min(_AVERAGED, epochs * steps // _AVERAGED_PART) if isinstance(epochs, Integral) else 0
         return TrainingConfig(
             epochs=epochs,
             batch_size=128,
@@ -361,6 +390,7 @@ class Tagger(Estimator):
             learning_rate=self.learning_rate,
             schedule="onecycle",
             clip_norm=5.0,
+            ema=1 - 1 / int(averaged) if averaged > 1 else None,
             patience=self.patience,
             seed=self.seed,
             max_seconds=max_seconds,
@@ -403,10 +433,10 @@ def _numbers(sentences: Sequence[TaggedSentence], names: Sequence[str]) -> list[
     return [[number.get(tag, 0) for tag in convert(sentence.tags, WORKING)] for sentence in sentences]
 
 
-def _rare(units: TagUnits, sentences: Sequence[TaggedSentence]) -> torch.Tensor:
+def _rare(words: Sequence[str], sentences: Sequence[TaggedSentence]) -> torch.Tensor:
     """(words,) True where a word occurs once."""
     counts = Counter(word_form(token) for sentence in sentences for token in sentence.tokens)
-    return torch.tensor([counts[word] == 1 for word in units.words])
+    return torch.tensor([counts[word] == 1 for word in words])
 
 
 def _calibrate(model: TagModel, held: TagSource) -> float | None:

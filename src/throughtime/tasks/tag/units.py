@@ -100,6 +100,11 @@ class TagUnits:
             pairs,
         )
 
+    def with_words(self, forms: Iterable[str]) -> "TagUnits":
+        """The same vocabularies with more words behind those that are there."""
+        more = [form for form in dict.fromkeys(forms) if form not in self.words]
+        return TagUnits(Vocabulary([*self.words, *more], unknown=UNKNOWN), self.letters, self.pairs)
+
     def word_of(self, token: str) -> int:
         """The number of a token's word."""
         return self.words.ids((word_form(token),))[0]
