@@ -191,6 +191,17 @@ def run(part: str, folder: Path, seed: int, options: dict[str, Any], given: argp
     }  # fmt: skip
 
 
+def whole(out: Path | None) -> dict[str, Any]:
+    """What a file of results holds already."""
+    return json.loads(out.read_text()) if out is not None and out.exists() else {}
+
+
+def before(out: Path | None, name: str, options: dict[str, Any], seeds: list[int]) -> list[dict[str, Any]]:
+    """The runs of other seeds that were made with the same options: they are kept."""
+    found = whole(out).get(name, {})
+    return [row for row in found.get("runs", []) if found["options"] == options and row["seed"] not in seeds]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=READERS)
@@ -210,7 +221,7 @@ def main() -> None:
     options = OPTIONS.get(given.part, {}) | (PRETRAINED if given.pretrain or given.pretrain_imdb else {})
     options |= {name: json.loads(value) for name, value in given.option}
     name = given.part + (", pretrained" if given.pretrain else ", pretrained on imdb" if given.pretrain_imdb else "")
-    rows = []
+    rows = before(given.out, name, options, given.seeds)
     for seed in given.seeds:
         rows.append(run(given.part, folder, seed, options, given))
         print(json.dumps(rows[-1]), flush=True)
@@ -219,7 +230,6 @@ def main() -> None:
             for model in rows[0]["accuracy"]
             for values in [[row["accuracy"][model] for row in rows]]
         }
-        before = json.loads(given.out.read_text()) if given.out is not None and given.out.exists() else {}
         found = {
             "machine": given.machine,
             "threads": torch.get_num_threads(),
@@ -231,7 +241,7 @@ def main() -> None:
             "published": PUBLISHED.get(given.part, {}),
             "runs": rows,
         }
-        write({**before, name: found}, given.out)
+        write({**whole(given.out), name: found}, given.out)
 
 
 if __name__ == "__main__":

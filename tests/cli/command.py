@@ -9,8 +9,21 @@ import pytest
 
 from throughtime.cli import main
 
-QUICK = ("--epochs", "1", "--hidden-size", "4", "--layers", "1", "--input-size", "6", "--threads", "1")
-"""Options that train in well under a second."""
+QUICK = (
+    "--epochs",
+    "1",
+    "--hidden-size",
+    "4",
+    "--layers",
+    "1",
+    "--input-size",
+    "6",
+    "--threads",
+    "1",
+    "--anchor",
+    "last",
+)
+"""Options that train in well under a second; of a sine, least squares would know all, and the net be left out."""
 
 
 @dataclass(frozen=True)

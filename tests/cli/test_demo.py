@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.command import run
 from throughtime.cli import demo
+from throughtime.data import SeriesSet
 from throughtime.tasks import Forecaster
 
 
@@ -54,8 +55,8 @@ def test_test_data_is_not_trained_on(
 ):
     lengths = []
 
-    def fit(self: Forecaster, df: object, validation: object = None, *, callbacks: object = ()) -> Forecaster:
-        lengths.append(len(df))  # type: ignore[arg-type]
+    def fit(self: Forecaster, df: SeriesSet, validation: object = None, *, callbacks: object = ()) -> Forecaster:
+        lengths.append(len(df.flat_values))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Forecaster, "fit", fit)

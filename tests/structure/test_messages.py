@@ -10,13 +10,14 @@ import re
 import pytest
 
 from tests.structure.tree import modules
+from throughtime import errors
 
-ERRORS = ("ArgumentError", "ArgumentTypeError", "DataError", "ModelFolderError", "NotFittedError", "BackendError")
 FORM = re.compile(r"^(?:[^:]|:(?! ))+: .*\bexpected\b.+(?:,|:) (?:but )?got\b.*; \S", re.DOTALL)
 VALUE = "\0"  # stands for whatever is filled in
 
 # By module, the beginning of the message: why it may be otherwise.
 ALLOWED = {
+    "throughtime._extras": ("throughtime: expected the package", "what came is that it is not installed"),
     "throughtime.tasks.tuning": ("no error: its forecasts", "the reason why a trial failed; it is never raised on"),
 }
 
@@ -38,7 +39,11 @@ def messages(tree: ast.AST) -> list[tuple[int, str]]:
     found = []
     for node in ast.walk(tree):
         call = node.exc if isinstance(node, ast.Raise) else None
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ERRORS and call.args:
+        if (
+            isinstance(call, ast.Call)
+            and call.args
+            and ast.unparse(call.func).removeprefix("errors.") in errors.__all__
+        ):
             text = text_of(call.args[0])
             if text is not None:
                 found.append((node.lineno, text))

@@ -12,7 +12,7 @@ from throughtime.data.text.files import TextFiles
 from throughtime.errors import ArgumentError, ArgumentTypeError, DataError, ModelFolderError, NotFittedError
 from throughtime.tasks import load
 from throughtime.tasks.classify import Classifier
-from throughtime.training import RunFolder
+from throughtime.training import Callback, RunFolder, StepRecord
 
 SMALL: dict[str, Any] = {
     "hidden_size": 8, "embedding_size": 8, "epochs": 6, "learning_rate": 0.03, "dropout": 0.1, "members": 1,
@@ -163,6 +163,21 @@ def test_a_run_folder_goes_on_with_the_same_bits(tmp_path: Path) -> None:
     names = {path.relative_to(first.path).as_posix() for path in Path(first.path).rglob("log.jsonl")}
     assert names == {"pretraining/language/log.jsonl", "pretraining/backwards/log.jsonl", "net0/head/log.jsonl",
                      "net0/all/log.jsonl"}  # fmt: skip
+
+
+def test_a_training_ends_in_time_and_with_an_interrupt() -> None:
+    texts, labels = films(24)
+    short = Classifier(**SMALL | {"members": 2, "epochs": 50}).fit(texts, labels, max_seconds=1e-3)
+    assert [history.stopped for history in short.histories_] == ["budget", "budget"]
+
+    class Interrupt(Callback):
+        def on_step(self, record: StepRecord) -> None:
+            raise KeyboardInterrupt
+
+    stopped = Classifier(**SMALL | {"members": 2}).fit(texts, labels, callbacks=[Interrupt()])
+    assert [history.stopped for history in stopped.histories_] == ["interrupted"]
+    with pytest.raises(KeyboardInterrupt):
+        Classifier(**SMALL, pretrain=True).fit(texts, labels, callbacks=[Interrupt()])
 
 
 def test_a_label_never_seen_counts_as_missed_and_is_named(classifier: Classifier) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from throughtime.data.text.conll import TaggedSentence
+from throughtime.data.text.conll import TaggedSentence, read_conll
 from throughtime.errors import ArgumentError, ArgumentTypeError, DataError
 from throughtime.tasks.tag.sentences import LONGEST, cut, held_out, read_sentences, shortened
 
@@ -102,3 +102,12 @@ def test_a_long_sentence_keeps_its_tags() -> None:
     parts = shortened([TaggedSentence(tokens, tags, 5)])
     assert [len(part.tokens) for part in parts] == [512, 189, 500]
     assert [tag for part in parts for tag in part.tags] == tags
+
+
+def test_what_a_reader_gives_is_taken_as_its_file_is(tmp_path: Path) -> None:
+    """An empty cell among columns, which a broken character leaves behind, is a token without characters."""
+    path = tmp_path / "a.conll"
+    path.write_text("a\tO\n\tO\nRome\tB-LOC\n")
+    (given,) = read_sentences(path, "fit").sentences
+    assert given.tokens == ["a", "", "Rome"]
+    assert read_sentences(read_conll(path), "fit").sentences[0][:2] == given[:2]

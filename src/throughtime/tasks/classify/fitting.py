@@ -142,11 +142,11 @@ def fit(
                 f"{who}: expected a finite loss, got none ({history.message}); pass a smaller learning_rate"
             )
         if history.best_epoch is None and nets:
-            break  # interrupted, or out of time: the nets that are whole do
+            break  # interrupted: the nets that are whole do
         nets.append(net.eval())
         histories.append(history)
         scored.append(net_scores(net, later.texts))
-        if history.stopped in ("interrupted", "time"):
+        if history.stopped == "interrupted":
             break
     return _joined(labels, reader, data, held, parts[: len(nets)], nets, scored, (baseline, wide), histories, languages)
 
@@ -307,7 +307,7 @@ def _train(
     began = time.perf_counter()
     first = train(trainee, _loss, source, later, head, callbacks, run=_below(run, "head"))
     trainee.net.reader.requires_grad_(True)
-    if first.stopped in ("interrupted", "time", "non-finite"):
+    if first.stopped != "epochs":
         return first
     seconds = config.max_seconds
     if seconds is not None:

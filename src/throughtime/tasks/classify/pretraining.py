@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from throughtime.tasks.classify.classifier import Classifier
 
 _BPTT, _ROWS = 70, 32
+_TIME = 0.6  # of all the time that there is
 _ADAPTIVE_FROM = 5000  # symbols: what counts here is what reads, not how well rare words are told apart
 
 
@@ -68,6 +69,10 @@ class Languages:
 
         Args:
             further: how many of them came beside the labelled ones.
+            max_seconds: of the whole training; six tenths of it are for this.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C ended the training of a language model.
         """
         c = classifier
         ways = 2 if c.bidirectional else 1
@@ -78,8 +83,10 @@ class Languages:
             texts = [backwards(text, c.unit) for text in prepared] if way else list(prepared)
             model = LanguageModel(**_options(c, texts))
             own = None if run is None else replace(run, path=Path(run.path) / ("backwards" if way else "language"))
-            share = None if max_seconds is None else max_seconds / ways
+            share = None if max_seconds is None else _TIME * max_seconds / ways
             models.append(model.fit(texts, callbacks=callbacks, run=own, max_seconds=share))
+            if model.history_.stopped == "interrupted":
+                raise KeyboardInterrupt  # there is no classifier yet that could be kept
         beside = f", {further} of them without labels" if further else ""
         losses = " and ".join(
             f"{model.metrics_['validation_loss']:.3f}" for model in models if model.metrics_["validation_loss"]

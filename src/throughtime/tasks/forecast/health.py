@@ -32,7 +32,7 @@ def gradient_health(forecaster: "Forecaster", series: SeriesSet) -> HealthReport
     source = WindowSource(windows, forecaster.scaler_, forecaster._prepare(series))
     chosen = np.unique(np.linspace(0, len(source) - 1, min(len(source), _WINDOWS)).round().astype(np.int64))
     model = forecaster.model_
-    parameters = list(model.parameters())
+    parameters = [p for p in model.parameters() if p.requires_grad]  # a linear rule that is kept does not
     with torch.random.fork_rng(devices=[]), modes_kept(model), torch.enable_grad(), watch(model) as ears:
         torch.manual_seed(forecaster.seed)  # of dropout
         model.train()

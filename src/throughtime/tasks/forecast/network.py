@@ -274,9 +274,12 @@ def centre_at(values_BL: Tensor, ends: list[int], design: Design) -> Tensor:
     """
     if design.anchor in ("level", "smoothed"):
         return values_BL.new_zeros(values_BL.shape[0], len(ends))
+    m = design.season_length if design.anchor == "seasonal" else 1
+    if len(ends) == 1:  # by a slice, since a forecast of one window takes as long as its operations are many
+        last_Bm = values_BL[:, max(ends[0] - m, 0) : ends[0]]
+        return last_Bm if m == 1 else last_Bm.mean(1, keepdim=True)
     if design.anchor == "last":
         return values_BL[:, [end - 1 for end in ends]]
-    m = design.season_length
     return torch.stack([values_BL[:, max(end - m, 0) : end].mean(1) for end in ends], dim=1)
 
 
@@ -288,6 +291,8 @@ def anchor_at(values_BL: Tensor, ends: list[int], design: Design, K: int) -> Ten
     if design.anchor == "last":
         return values_BL[:, [end - 1 for end in ends]].unsqueeze(-1).expand(B, N, K)
     m = design.season_length
+    if N == 1 and K <= m <= ends[0]:
+        return values_BL[:, ends[0] - m : ends[0] - m + K].unsqueeze(1)
     k = torch.arange(K)
     position_NK = torch.tensor(ends).unsqueeze(1) + k - m * (k // m + 1)
     return values_BL[:, position_NK.clamp(min=0)]
@@ -303,7 +308,6 @@ class Lags(nn.Module):
     def __init__(self, lags: tuple[int, ...], history: int, horizon: int, reach: int) -> None:
         super().__init__()
         self.before: Tensor
-        self.ends: Tensor
         self.starts: Tensor
         self.share: Tensor
         # Not asked for where the shapes of a folder are checked; arithmetic there makes torch import its compiler.
@@ -313,12 +317,11 @@ class Lags(nn.Module):
         self.register_buffer("before", (history + k - lag * (k // lag + 1)).clamp(min=0), persistent=False)
         ends = torch.arange(max(history - reach, 0), history).unsqueeze(1)
         shown = ends >= lag
-        self.register_buffer("ends", ends.squeeze(1), persistent=False)
         self.register_buffer("starts", (ends - lag).clamp(min=0), persistent=False)
         self.register_buffer("share", shown / shown.sum(0).clamp(min=1), persistent=False)
 
     def forward(self, values_BL: Tensor) -> tuple[Tensor, Tensor]:
         """What each lag says, and how far off it was."""
-        change_BRl = values_BL[:, self.ends].unsqueeze(-1) - values_BL[:, self.starts]
+        change_BRl = values_BL[:, -len(self.starts) :].unsqueeze(-1) - values_BL[:, self.starts]
         missed_Bl = (change_BRl.abs() * self.share.to(change_BRl.dtype)).sum(1)
         return values_BL[:, self.before], missed_Bl

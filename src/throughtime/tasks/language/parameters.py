@@ -153,8 +153,8 @@ def split(corpus: Corpus, seed: int) -> tuple[Corpus, Corpus | None, str]:
     if corpus.texts < _LEAST_TEXTS:
         if len(corpus) < _LEAST_SYMBOLS:
             return corpus, None, f"none: there are fewer than {_LEAST_SYMBOLS} symbols and {_LEAST_TEXTS} texts"
-        held = len(corpus) // _HELD_OUT  # less than half of the longest of so few texts
-        return *corpus.cut(held), f"the last {held} symbols" + " of the longest text" * (corpus.texts > 1)
+        symbols = len(corpus) // _HELD_OUT  # less than half of the longest of so few texts
+        return *corpus.cut(symbols), f"the last {symbols} symbols" + " of the longest text" * (corpus.texts > 1)
     drawn = np.random.Generator(np.random.PCG64(seed)).permutation(corpus.texts)
     held = np.sort(drawn[: -(-corpus.texts // _HELD_OUT)])
     rest = np.setdiff1d(np.arange(corpus.texts), held)

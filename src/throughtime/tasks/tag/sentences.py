@@ -141,7 +141,8 @@ def _pairs(given: Iterable[Any], who: str) -> Iterable[TaggedSentence]:
             raise DataError(
                 f"{place}: expected a tag for each of {len(tokens)} tokens, got {len(tags)}; add or drop one"
             )
-        if "" in tokens:
+        # A file in columns may have an empty cell (BTC has); such a sentence is taken as the file's path would be.
+        if "" in tokens and not isinstance(row, TaggedSentence):
             raise DataError(
                 f"{place}: expected tokens that are not empty, got '' as number {list(tokens).index('')}; "
                 "drop it and its tag"
