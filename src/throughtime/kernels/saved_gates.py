@@ -57,7 +57,7 @@ def read_normalized(
     row = saved.shape[-1] - slots * (-(-H // _native.saved_unit_multiple) * _native.saved_unit_multiple)
     row += vectors * slots * lanes
     laid = saved.flatten()[: T * B * row].view(T, B, row)[..., : vectors * slots * lanes]
-    units = laid.unflatten(2, (vectors, slots, lanes))
+    units = laid.view(T, B, vectors, slots, lanes)
     products = []
     # Slot by slot, so that what is worked on stays in the caches.
     for first, gain, shift in (
@@ -66,7 +66,7 @@ def read_normalized(
     ):
         shift = torch.zeros_like(gain) if shift is None else shift
         product = []
-        for slot, (of_gain, of_shift) in enumerate(zip(gain.split(H), shift.split(H), strict=True), first):
+        for slot, (of_gain, of_shift) in enumerate(zip(gain.view(-1, H), shift.view(-1, H), strict=True), first):
             unit = units[:, :, :, slot].reshape(T, B, vectors * lanes)[..., :H]
             of_gain, of_shift = of_gain.detach().to(unit.dtype), of_shift.detach().to(unit.dtype)
             product.append(torch.addcmul(of_shift, _along_time(unit, lengths, reverse), of_gain))

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from numbers import Integral
 from typing import Any, Self
 from zlib import crc32
 
@@ -379,10 +378,11 @@ class Tagger(Estimator):
 
     def _training_config(self, *, tokens: int, longest: int, max_seconds: float | None) -> TrainingConfig:
         a_step = max(self.batch_tokens, longest)
-        epochs, steps = self.epochs, max(1, tokens // a_step)
+        epochs: Any = self.epochs  # whatever a caller gave: TrainingConfig says what is wrong with it
+        steps = max(1, tokens // a_step)
         if epochs is None:
             epochs = min(max(_STEPS // steps, _LEAST_EPOCHS), _MOST_EPOCHS)
-        averaged = min(_AVERAGED, epochs * steps // _AVERAGED_PART) if isinstance(epochs, Integral) else 0
+        averaged = min(_AVERAGED, int(epochs) * steps // _AVERAGED_PART) if isinstance(epochs, int | np.integer) else 0
         return TrainingConfig(
             epochs=epochs,
             batch_size=128,
