@@ -69,7 +69,8 @@ def test_fitted_attributes_end_in_an_underscore():
     assert model.fit(frame(30)) is model
     assert all(name.endswith("_") for name in set(vars(model)) - before)
     assert {name: value for name, value in model.get_params().items() if value is None}.keys() == {
-        "dropout", "input_size", "segment_size", "logarithms", "learning_rate", "patience", "freq", "season_length",
+        "dropout", "input_size", "segment_size", "logarithms", "holidays", "learning_rate", "patience", "freq",
+        "season_length",
     }, "fit wrote into a parameter"  # fmt: skip
 
 
