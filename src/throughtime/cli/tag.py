@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from throughtime.cli.given_texts import STDIN, encodable, is_file, stdin_lines
 from throughtime.cli.options import CELLS, AsJson, Model, Plot, Quiet, Threads, help_of, run_options, use_threads
 from throughtime.cli.train import train
 from throughtime.errors import ArgumentError, DataError
@@ -22,7 +23,6 @@ __all__ = ["evaluate_tag", "marked", "predict_tag", "table"]
 
 _INTERRUPTED = 130
 _DATA, _MODEL, _TRAINING, _RESTARTS = "The sentences", "The model", "The training", "Restarts and logs"
-_STDIN = "-"
 
 
 def _option(words: str, default: str | bool, panel: str, metavar: str | None = None) -> Any:
@@ -196,17 +196,17 @@ def predict_tag(
     """
     use_threads(threads)
     tagger = _load(model)
-    words = texts or [_STDIN]
+    words = texts or [STDIN]
     at_once = 2048
     lines: Iterator[str | list[str]]
-    if words == [_STDIN]:
-        lines, at_once = _stdin(), 1
-    elif len(words) == 1 and _is_file(words[0]):
+    if words == [STDIN]:
+        lines, at_once = stdin_lines(), 1
+    elif len(words) == 1 and is_file(words[0]):
         from throughtime.data.text.tagged import read_untagged
 
         lines = read_untagged(words[0])
     else:
-        lines = iter([_encodable(word) for word in words])
+        lines = iter(encodable(words))
     asked: deque[str | list[str]] = deque()
 
     def remembered() -> Iterator[str | list[str]]:
@@ -292,31 +292,3 @@ def marked(text: str, found: "list[Entity]") -> str:
         parts += [text[at : entity.start], f"[{entity.text} {entity.label} {entity.probability:.2f}]"]
         at = entity.end
     return "".join([*parts, text[at:]])
-
-
-def _is_file(word: str) -> bool:
-    try:
-        return Path(word).is_file()
-    except (OSError, ValueError):  # too long for a name, or with a zero in it: a text
-        return False
-
-
-def _stdin() -> Iterator[str]:
-    for number, raw in enumerate(sys.stdin.buffer, start=1):
-        try:
-            yield raw.decode("utf-8").removesuffix("\n").removesuffix("\r")
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"standard input: line {number}: expected UTF-8, got the byte 0x{raw[error.start]:02x} at byte "
-                f"{error.start} of the line; convert it to UTF-8"
-            ) from error
-
-
-def _encodable(word: str) -> str:
-    try:
-        word.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ArgumentError(
-            f"predict: expected text in UTF-8, got {word[:40]!r}, whose character {error.start} is none; convert it"
-        ) from error
-    return word
