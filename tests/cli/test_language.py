@@ -161,7 +161,7 @@ def test_predict_refuses_in_one_line(capsys, model: Path, words, message: str) -
         (b"abc abc", ("--unit", "letter"), "got 'letter'"),
         (b"abc abc", ("--label-field", "kind"), "expected JSON Lines for labels in the field 'kind'"),
         (b"abc abc", ("--resume",), "--checkpoint DIR beside --resume"),
-        (b"abc abc", ("--minutes", 0), "--minutes: expected a number above 0, got 0; give more"),
+        (b"abc abc", ("--minutes", 0), "--minutes: expected a number above 0, got 0; give 5"),
         (b"abc abc", ("--softmax", "sampled"), "softmax to be one of full, adaptive, auto, got 'sampled'"),
         (b"abc abc", ("--plot", "loss.txt"), "loss.txt"),
     ],

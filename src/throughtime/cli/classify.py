@@ -1,7 +1,6 @@
 """`throughtime train classify FILE --out MODEL`, and `predict` and `evaluate` for what it wrote."""
 
 import json
-import shlex
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -20,10 +19,23 @@ from throughtime.cli.options import (
     Report,
     Threads,
     help_of,
-    run_options,
     use_threads,
 )
 from throughtime.cli.train import train
+from throughtime.cli.training import (
+    TRAINING,
+    Bfloat16,
+    Checkpoint,
+    CheckpointMinutes,
+    CheckpointSteps,
+    Minutes,
+    Out,
+    Resume,
+    Seed,
+    TrainingJob,
+    option,
+    passed,
+)
 from throughtime.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -32,16 +44,8 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate_classify", "predict_classify", "table"]
 
-_INTERRUPTED = 130
-_DATA, _MODEL, _TRAINING, _RESTARTS, _OUTPUT = (
-    "The texts", "The model", "The training", "Restarts and logs", "Output",
-)  # fmt: skip
+_DATA, _MODEL, _OUTPUT = "The texts", "The model", "Output"
 _MOST_SHOWN = 12  # labels of a table
-
-
-def _option(words: str, default: str | bool, panel: str, metavar: str | None = None) -> Any:
-    """An option without a value of its own, whose default is said in words."""
-    return typer.Option(help=words, show_default=default, rich_help_panel=panel, metavar=metavar)
 
 
 Labelled = Annotated[
@@ -52,26 +56,26 @@ Labelled = Annotated[
         show_default=False,
     ),
 ]
-TextField = Annotated[str | None, _option("Column or field of the text.", "found by its name", _DATA, "NAME")]
-LabelField = Annotated[str | None, _option("Column or field of the label.", "found by its name", _DATA, "NAME")]
+TextField = Annotated[str | None, option("Column or field of the text.", "found by its name", _DATA, "NAME")]
+LabelField = Annotated[str | None, option("Column or field of the label.", "found by its name", _DATA, "NAME")]
 Separator = Annotated[
-    str | None, _option("What stands between the labels of a text that may have several.", False, _DATA, "SIGN")
+    str | None, option("What stands between the labels of a text that may have several.", False, _DATA, "SIGN")
 ]
 
 
 def classify(
     context: typer.Context,
     file: Labelled,
-    out: Annotated[Path, typer.Option(metavar="MODEL", help="Folder to save the model in.", show_default=False)],
+    out: Out,
     text_field: TextField = None,
     label_field: LabelField = None,
     label_separator: Separator = None,
     labels: Annotated[
         str | None,
-        _option("one a text, several, or ordered: a scale of numbers.", "several where they are lists", _DATA),
+        option("one a text, several, or ordered: a scale of numbers.", "several where they are lists", _DATA),
     ] = None,
     validation: Annotated[
-        Path | None, _option("Texts to validate on.", "parts of the texts in turn", _DATA, "FILE")
+        Path | None, option("Texts to validate on.", "parts of the texts in turn", _DATA, "FILE")
     ] = None,
     pretrain: Annotated[
         bool,
@@ -81,27 +85,25 @@ def classify(
     ] = False,
     pretrain_on: Annotated[
         list[Path] | None,
-        _option("Texts without labels to learn it from, too; may be given again.", False, _DATA, "FILE"),
+        option("Texts without labels to learn it from, too; may be given again.", False, _DATA, "FILE"),
     ] = None,
-    unit: Annotated[str | None, _option("What the net reads: word, character or subword.", "word", _MODEL)] = None,
-    cell: Annotated[str | None, _option(f"{CELLS}.", "lstm", _MODEL)] = None,
-    hidden_size: Annotated[
-        int | None, _option("Units in a layer and direction.", "as the class has it", _MODEL)
-    ] = None,
-    layers: Annotated[int | None, _option("Layers on top of one another.", "1", _MODEL)] = None,
+    unit: Annotated[str | None, option("What the net reads: word, character or subword.", "word", _MODEL)] = None,
+    cell: Annotated[str | None, option(f"{CELLS}.", "lstm", _MODEL)] = None,
+    hidden_size: Annotated[int | None, option("Units in a layer and direction.", "as the class has it", _MODEL)] = None,
+    layers: Annotated[int | None, option("Layers on top of one another.", "1", _MODEL)] = None,
     one_way: Annotated[
         bool,
         typer.Option("--one-way", help="Read from left to right alone.", show_default=False, rich_help_panel=_MODEL),
     ] = False,
     embedding_size: Annotated[
-        int | None, _option("Numbers that a unit is read as.", "as the class has it", _MODEL)
+        int | None, option("Numbers that a unit is read as.", "as the class has it", _MODEL)
     ] = None,
     pooling: Annotated[
-        str | None, _option("concat, last, mean, max or attention.", "as the class has it", _MODEL)
+        str | None, option("concat, last, mean, max or attention.", "as the class has it", _MODEL)
     ] = None,
-    dropout: Annotated[float | None, _option("Share of numbers dropped in training.", "0.5", _MODEL)] = None,
+    dropout: Annotated[float | None, option("Share of numbers dropped in training.", "0.5", _MODEL)] = None,
     longest: Annotated[
-        int | None, _option("Units read of a text; of a longer one its beginning and end.", "400", _MODEL)
+        int | None, option("Units read of a text; of a longer one its beginning and end.", "400", _MODEL)
     ] = None,
     no_wide: Annotated[
         bool,
@@ -110,7 +112,7 @@ def classify(
         ),
     ] = False,
     members: Annotated[
-        int | None, _option("Nets to train, each with a tenth of the texts held out.", "up to 3", _MODEL)
+        int | None, option("Nets to train, each with a tenth of the texts held out.", "up to 3", _MODEL)
     ] = None,
     balanced: Annotated[
         bool,
@@ -118,47 +120,29 @@ def classify(
             "--balanced",
             help="Rare labels count as much as frequent ones.",
             show_default=False,
-            rich_help_panel=_TRAINING,
+            rich_help_panel=TRAINING,
         ),
     ] = False,
     epochs: Annotated[
-        int | None, _option("Times to go through the texts.", "from 4 to 30, the fewer texts the more", _TRAINING)
+        int | None, option("Times to go through the texts.", "from 4 to 30, the fewer texts the more", TRAINING)
     ] = None,
     pretrain_epochs: Annotated[
-        int | None, _option("Times to go through them to learn their language.", "by their size", _TRAINING)
+        int | None, option("Times to go through them to learn their language.", "by their size", TRAINING)
     ] = None,
-    batch_size: Annotated[int | None, _option("Texts a step, on average.", "32", _TRAINING)] = None,
-    minutes: Annotated[float | None, _option("End the training after so many.", "never early", _TRAINING)] = None,
+    batch_size: Annotated[int | None, option("Texts a step, on average.", "32", TRAINING)] = None,
+    minutes: Minutes = None,
     learning_rate: Annotated[
-        float | None, _option("How far one step goes, at its peak.", "as the class has it", _TRAINING)
+        float | None, option("How far one step goes, at its peak.", "as the class has it", TRAINING)
     ] = None,
-    bfloat16: Annotated[
-        bool,
-        typer.Option(
-            "--bfloat16",
-            help="Compute in bfloat16: faster where the processor has it.",
-            show_default=False,
-            rich_help_panel=_TRAINING,
-        ),
-    ] = False,
+    bfloat16: Bfloat16 = False,
     patience: Annotated[
-        int | None, _option("Stop after so many epochs without a better validation loss.", "never early", _TRAINING)
+        int | None, option("Stop after so many epochs without a better validation loss.", "never early", TRAINING)
     ] = None,
-    seed: Annotated[int | None, _option("The same seed gives the same model, bit by bit.", "0", _TRAINING)] = None,
-    checkpoint: Annotated[
-        Path | None, _option("Folder for checkpoints and a log of each net.", False, _RESTARTS, "DIR")
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Go on from the last checkpoint, to the same model bit by bit; begin where there is none.",
-            show_default=False,
-            rich_help_panel=_RESTARTS,
-        ),
-    ] = False,
-    checkpoint_steps: Annotated[int | None, _option("Steps between checkpoints.", "by time alone", _RESTARTS)] = None,
-    checkpoint_minutes: Annotated[float | None, _option("Minutes between checkpoints.", "10", _RESTARTS)] = None,
+    seed: Seed = None,
+    checkpoint: Checkpoint = None,
+    resume: Resume = False,
+    checkpoint_steps: CheckpointSteps = None,
+    checkpoint_minutes: CheckpointMinutes = None,
     threads: Threads = None,
     quiet: Quiet = False,
 ) -> None:
@@ -169,45 +153,45 @@ def classify(
 
     [bold]throughtime train classify reviews.csv --out model[/bold]
     """
-    from throughtime.data import check_model_target
-
-    check_model_target(out)
-    run = run_options(checkpoint, resume, checkpoint_steps, checkpoint_minutes)
-    use_threads(threads)
-    if minutes is not None and not 0 < minutes < float("inf"):
-        raise ArgumentError(f"--minutes: expected a number above 0, got {minutes:g}; give 5 or so")
-    given: dict[str, Any] = {
-        "labels": labels,
-        "unit": unit,
-        "cell": cell,
-        "hidden_size": hidden_size,
-        "num_layers": layers,
-        "bidirectional": False if one_way else None,
-        "embedding_size": embedding_size,
-        "pooling": pooling,
-        "dropout": dropout,
-        "longest": longest,
-        "wide": False if no_wide else None,
-        "members": members,
-        "class_weight": "balanced" if balanced else None,
-        "pretrain": pretrain or None,
-        "pretrain_epochs": pretrain_epochs,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "bfloat16": bfloat16 or None,
-        "patience": patience,
-        "seed": seed,
-    }
+    job = TrainingJob(
+        context,
+        out,
+        checkpoint=checkpoint,
+        resume=resume,
+        checkpoint_steps=checkpoint_steps,
+        checkpoint_minutes=checkpoint_minutes,
+        minutes=minutes,
+        threads=threads,
+        quiet=quiet,
+    )
+    given = passed(
+        labels=labels,
+        unit=unit,
+        cell=cell,
+        hidden_size=hidden_size,
+        num_layers=layers,
+        bidirectional=False if one_way else None,
+        embedding_size=embedding_size,
+        pooling=pooling,
+        dropout=dropout,
+        longest=longest,
+        wide=False if no_wide else None,
+        members=members,
+        class_weight="balanced" if balanced else None,
+        pretrain=pretrain or None,
+        pretrain_epochs=pretrain_epochs,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        bfloat16=bfloat16 or None,
+        patience=patience,
+        seed=seed,
+    )
     from throughtime.cli.progress import progress
     from throughtime.tasks import Classifier
 
-    classifier = Classifier(**{name: value for name, value in given.items() if value is not None})
-    options: dict[str, Any] = {"max_seconds": None if minutes is None else 60 * minutes}
-    if run is not None:
-        from throughtime.training import RunFolder
-
-        options["run"] = RunFolder(**run)
+    classifier = Classifier(**given)
+    options = job.limits
     fields = (text_field, label_field, label_separator)
     texts, found = _read(file, *fields)
     if validation is not None:
@@ -218,21 +202,7 @@ def classify(
         options["pretrain_on"] = [row.text for path in pretrain_on for row in read_unlabelled(path, text_field=None)]
     with progress("training", quiet=quiet) as callbacks:
         classifier.fit(texts, found, callbacks=callbacks, **options)
-    classifier.origin_["command"] = shlex.join(["throughtime", *context.obj])
-    interrupted = classifier.history_.stopped == "interrupted"
-    if interrupted and classifier.history_.best_epoch is None:
-        typer.echo("throughtime: interrupted before the first epoch ended; nothing was written", err=True)
-        raise typer.Exit(_INTERRUPTED)
-    classifier.save(out)
-    if not quiet:
-        if classifier.history_.resumed_at is not None:
-            typer.echo(f"resumed     {checkpoint}, after step {classifier.history_.resumed_at}")
-        typer.echo(classifier.summary())
-        typer.echo(f"\nSaved {out}. Let it read a file, line by line, with:\n")
-        typer.echo(f"  throughtime predict {shlex.quote(str(out))} FILE")
-    if interrupted:
-        typer.echo(f"throughtime: interrupted; the best model so far was saved in {out}", err=True)
-        raise typer.Exit(_INTERRUPTED)
+    job.finish(classifier, "Let it read a file, line by line, with:", "FILE")
 
 
 train.command("classify", help=help_of(classify))(classify)
@@ -259,7 +229,7 @@ def predict_classify(
             show_default=False,
         ),
     ] = False,
-    html: Annotated[Path | None, _option("Explain one text on a page.", False, _OUTPUT, "FILE.html")] = None,
+    html: Annotated[Path | None, option("Explain one text on a page.", False, _OUTPUT, "FILE.html")] = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print a JSON object a line.", rich_help_panel="Output", show_default=False),

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from throughtime.cli.options import CELLS, Freq, IdColumn, SeasonLength, TargetColumn, TimeColumn
+from throughtime.cli.training import TRAINING
 from throughtime.errors import ArgumentError
 
 __all__ = ["COLUMNS", "COVARIATES", "OPTIONS", "Cell", "makes_forecaster", "names_of"]
 
 _BESIDE = "What is known beside the values"
 _MODEL = "The model"
-_TRAINING = "The training"
 
 Past = Annotated[
     str | None,
@@ -159,7 +159,7 @@ Ensemble = Annotated[
 ]
 Epochs = Annotated[
     int | None,
-    typer.Option(help="Times to go through the data.", show_default="from the data", rich_help_panel=_TRAINING),
+    typer.Option(help="Times to go through the data.", show_default="from the data", rich_help_panel=TRAINING),
 ]
 Refit = Annotated[
     bool | None,
@@ -167,28 +167,28 @@ Refit = Annotated[
         "--refit/--no-refit",
         help="Train again with what validation held out, for as long as was best.",
         show_default="refit",
-        rich_help_panel=_TRAINING,
+        rich_help_panel=TRAINING,
     ),
 ]
 BatchSize = Annotated[
     int | None,
-    typer.Option(help="Windows in one step.", show_default="from the data", rich_help_panel=_TRAINING),
+    typer.Option(help="Windows in one step.", show_default="from the data", rich_help_panel=TRAINING),
 ]
 LearningRate = Annotated[
     float | None,
-    typer.Option(help="How far one step goes, at its peak.", show_default="from the data", rich_help_panel=_TRAINING),
+    typer.Option(help="How far one step goes, at its peak.", show_default="from the data", rich_help_panel=TRAINING),
 ]
 Patience = Annotated[
     int | None,
     typer.Option(
         help="Stop after so many epochs without a better validation loss.",
         show_default="never early",
-        rich_help_panel=_TRAINING,
+        rich_help_panel=TRAINING,
     ),
 ]
 Seed = Annotated[
     int | None,
-    typer.Option(help="The same seed gives the same model, bit by bit.", show_default="0", rich_help_panel=_TRAINING),
+    typer.Option(help="The same seed gives the same model, bit by bit.", show_default="0", rich_help_panel=TRAINING),
 ]
 
 COVARIATES = ("past", "future", "static")

@@ -6,9 +6,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from throughtime.cli.options import CELLS, AsJson, Model, Quiet, Threads, help_of, run_options, use_threads
+from throughtime.cli.options import CELLS, AsJson, Model, Quiet, Threads, help_of, use_threads
 from throughtime.cli.train import draw_curve, train
-from throughtime.errors import ArgumentError
+from throughtime.cli.training import (
+    RESTARTS,
+    TRAINING,
+    Bfloat16,
+    Checkpoint,
+    CheckpointMinutes,
+    CheckpointSteps,
+    Minutes,
+    Out,
+    Resume,
+    Seed,
+    TrainingJob,
+    option,
+    passed,
+)
 
 if TYPE_CHECKING:
     from throughtime.data import TextFiles
@@ -16,15 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate_language", "predict_language"]
 
-_INTERRUPTED = 130
-_TEXT, _MODEL, _TRAINING, _RESTARTS, _WRITING = (
-    "The text", "The model", "The training", "Restarts and logs", "What is written",
-)  # fmt: skip
-
-
-def _option(words: str, default: str | bool, panel: str, metavar: str | None = None) -> Any:
-    """An option without a value of its own, whose default is said in words."""
-    return typer.Option(help=words, show_default=default, rich_help_panel=panel, metavar=metavar)
+_TEXT, _MODEL, _WRITING = "The text", "The model", "What is written"
 
 
 Files = Annotated[
@@ -43,99 +49,81 @@ TextField = Annotated[
     str, typer.Option(help="Field of a JSON line that holds the text.", rich_help_panel=_TEXT, metavar="NAME")
 ]
 LabelField = Annotated[
-    str | None, _option("Field of a JSON line that holds the text's label.", "no labels", _TEXT, "NAME")
+    str | None, option("Field of a JSON line that holds the text's label.", "no labels", _TEXT, "NAME")
 ]
 
 
 def language(
     context: typer.Context,
     files: Files,
-    out: Annotated[Path, typer.Option(metavar="MODEL", help="Folder to save the model in.", show_default=False)],
+    out: Out,
     lines: Lines = False,
     text_field: TextField = "text",
     label_field: LabelField = None,
     unit: Annotated[
-        str | None, _option("character, word (what stands between blanks) or subword.", "character", _MODEL)
+        str | None, option("character, word (what stands between blanks) or subword.", "character", _MODEL)
     ] = None,
     vocabulary_size: Annotated[
-        int | None, _option("Symbols, at most.", "all that occur, or 8000 subwords", _MODEL)
+        int | None, option("Symbols, at most.", "all that occur, or 8000 subwords", _MODEL)
     ] = None,
-    min_count: Annotated[int | None, _option("Rarer symbols become one, the unknown.", "1", _MODEL)] = None,
+    min_count: Annotated[int | None, option("Rarer symbols become one, the unknown.", "1", _MODEL)] = None,
     cell: Annotated[
         str | None,
-        _option(f"{CELLS}.", "lstm", _MODEL),
+        option(f"{CELLS}.", "lstm", _MODEL),
     ] = None,
-    hidden_size: Annotated[int | None, _option("Units in a layer.", "256", _MODEL)] = None,
-    layers: Annotated[int | None, _option("Layers on top of one another.", "2", _MODEL)] = None,
-    embedding_size: Annotated[int | None, _option("Numbers a symbol is read as.", "at most 128", _MODEL)] = None,
+    hidden_size: Annotated[int | None, option("Units in a layer.", "256", _MODEL)] = None,
+    layers: Annotated[int | None, option("Layers on top of one another.", "2", _MODEL)] = None,
+    embedding_size: Annotated[int | None, option("Numbers a symbol is read as.", "at most 128", _MODEL)] = None,
     tie_weights: Annotated[
         bool,
         typer.Option("--tie-weights", help="Read and write by one matrix.", show_default=False, rich_help_panel=_MODEL),
     ] = False,
     softmax: Annotated[
         str | None,
-        _option("full, or adaptive: rare symbols in clusters.", "adaptive from 20000 symbols, unless tied", _MODEL),
+        option("full, or adaptive: rare symbols in clusters.", "adaptive from 20000 symbols, unless tied", _MODEL),
     ] = None,
     condition: Annotated[
-        str | None, _option("Where a label is seen: at every step, or at the first.", "every", _MODEL)
+        str | None, option("Where a label is seen: at every step, or at the first.", "every", _MODEL)
     ] = None,
     dropout: Annotated[
-        float | None, _option("Share of numbers dropped before, between and after layers.", "0", _MODEL)
+        float | None, option("Share of numbers dropped before, between and after layers.", "0", _MODEL)
     ] = None,
-    input_dropout: Annotated[float | None, _option("The share before the layers.", "half of it", _MODEL)] = None,
-    weight_dropout: Annotated[float | None, _option("Share of recurrent weights dropped.", "0", _MODEL)] = None,
-    embedding_dropout: Annotated[float | None, _option("Share of symbols dropped.", "0", _MODEL)] = None,
-    bptt: Annotated[int | None, _option("Symbols through which a gradient goes back.", "128", _TRAINING)] = None,
+    input_dropout: Annotated[float | None, option("The share before the layers.", "half of it", _MODEL)] = None,
+    weight_dropout: Annotated[float | None, option("Share of recurrent weights dropped.", "0", _MODEL)] = None,
+    embedding_dropout: Annotated[float | None, option("Share of symbols dropped.", "0", _MODEL)] = None,
+    bptt: Annotated[int | None, option("Symbols through which a gradient goes back.", "128", TRAINING)] = None,
     vary_bptt: Annotated[
         bool,
         typer.Option(
             "--vary-bptt",
             help="Cut the text elsewhere in each epoch.",
             show_default=False,
-            rich_help_panel=_TRAINING,
+            rich_help_panel=TRAINING,
         ),
     ] = False,
-    batch_size: Annotated[int | None, _option("Rows of text read beside one another.", "32", _TRAINING)] = None,
+    batch_size: Annotated[int | None, option("Rows of text read beside one another.", "32", TRAINING)] = None,
     epochs: Annotated[
-        int | None, _option("Times to go through the text.", "as many as make about 3000 steps, at most 100", _TRAINING)
+        int | None, option("Times to go through the text.", "as many as make about 3000 steps, at most 100", TRAINING)
     ] = None,
-    minutes: Annotated[float | None, _option("End the training after so many.", "never early", _TRAINING)] = None,
-    learning_rate: Annotated[float | None, _option("How far one step goes, at its peak.", "0.003", _TRAINING)] = None,
+    minutes: Minutes = None,
+    learning_rate: Annotated[float | None, option("How far one step goes, at its peak.", "0.003", TRAINING)] = None,
     ema: Annotated[
-        float | None, _option("Keep a moving average of the weights, of this decay.", "none", _TRAINING)
+        float | None, option("Keep a moving average of the weights, of this decay.", "none", TRAINING)
     ] = None,
-    bfloat16: Annotated[
-        bool,
-        typer.Option(
-            "--bfloat16",
-            help="Compute in bfloat16: faster where the processor has it.",
-            show_default=False,
-            rich_help_panel=_TRAINING,
-        ),
-    ] = False,
+    bfloat16: Bfloat16 = False,
     patience: Annotated[
-        int | None, _option("Stop after so many epochs without a better validation loss.", "never early", _TRAINING)
+        int | None, option("Stop after so many epochs without a better validation loss.", "never early", TRAINING)
     ] = None,
     validation: Annotated[
-        Path | None, _option("Text to validate on.", "a twentieth of the text", _TRAINING, "FILE")
+        Path | None, option("Text to validate on.", "a twentieth of the text", TRAINING, "FILE")
     ] = None,
-    seed: Annotated[int | None, _option("The same seed gives the same model, bit by bit.", "0", _TRAINING)] = None,
-    checkpoint: Annotated[
-        Path | None, _option("Folder for checkpoints and a log, log.jsonl.", False, _RESTARTS, "DIR")
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Go on from the last checkpoint, to the same model bit by bit; begin where there is none.",
-            show_default=False,
-            rich_help_panel=_RESTARTS,
-        ),
-    ] = False,
-    checkpoint_steps: Annotated[int | None, _option("Steps between checkpoints.", "by time alone", _RESTARTS)] = None,
-    checkpoint_minutes: Annotated[float | None, _option("Minutes between checkpoints.", "10", _RESTARTS)] = None,
-    tensorboard: Annotated[Path | None, _option("Write curves for TensorBoard.", False, _RESTARTS, "DIR")] = None,
-    plot: Annotated[Path | None, _option("Draw the loss by epoch.", False, _RESTARTS, "FILE.png")] = None,
+    seed: Seed = None,
+    checkpoint: Checkpoint = None,
+    resume: Resume = False,
+    checkpoint_steps: CheckpointSteps = None,
+    checkpoint_minutes: CheckpointMinutes = None,
+    tensorboard: Annotated[Path | None, option("Write curves for TensorBoard.", False, RESTARTS, "DIR")] = None,
+    plot: Annotated[Path | None, option("Draw the loss by epoch.", False, RESTARTS, "FILE.png")] = None,
     threads: Threads = None,
     quiet: Quiet = False,
 ) -> None:
@@ -147,79 +135,68 @@ def language(
 
     [bold]throughtime train language book.txt --out model[/bold]
     """
-    from throughtime.data import check_model_target
-
-    check_model_target(out)
-    run = run_options(checkpoint, resume, checkpoint_steps, checkpoint_minutes)
+    job = TrainingJob(
+        context,
+        out,
+        checkpoint=checkpoint,
+        resume=resume,
+        checkpoint_steps=checkpoint_steps,
+        checkpoint_minutes=checkpoint_minutes,
+        minutes=minutes,
+        threads=threads,
+        quiet=quiet,
+    )
     if plot is not None:
         from throughtime.report import check_plot_target
 
         check_plot_target(plot)
-    use_threads(threads)
-    if minutes is not None and not 0 < minutes < float("inf"):
-        raise ArgumentError(
-            f"--minutes: expected a number above 0, got {minutes:g}; give more, or leave it out for no limit"
-        )
-    given: dict[str, Any] = {
-        "unit": unit,
-        "vocabulary_size": vocabulary_size,
-        "min_count": min_count,
-        "cell": cell,
-        "hidden_size": hidden_size,
-        "num_layers": layers,
-        "embedding_size": embedding_size,
-        "tie_weights": tie_weights or None,
-        "softmax": softmax,
-        "condition": condition,
-        "dropout": dropout,
-        "input_dropout": input_dropout,
-        "weight_dropout": weight_dropout,
-        "embedding_dropout": embedding_dropout,
-        "bptt": bptt,
-        "vary_bptt": vary_bptt or None,
-        "batch_size": batch_size,
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "ema": ema,
-        "bfloat16": bfloat16 or None,
-        "patience": patience,
-        "seed": seed,
-    }
+    given = passed(
+        unit=unit,
+        vocabulary_size=vocabulary_size,
+        min_count=min_count,
+        cell=cell,
+        hidden_size=hidden_size,
+        num_layers=layers,
+        embedding_size=embedding_size,
+        tie_weights=tie_weights or None,
+        softmax=softmax,
+        condition=condition,
+        dropout=dropout,
+        input_dropout=input_dropout,
+        weight_dropout=weight_dropout,
+        embedding_dropout=embedding_dropout,
+        bptt=bptt,
+        vary_bptt=vary_bptt or None,
+        batch_size=batch_size,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        ema=ema,
+        bfloat16=bfloat16 or None,
+        patience=patience,
+        seed=seed,
+    )
     texts = _texts(files, lines, text_field, label_field)
     later = None if validation is None else _texts([validation], lines, text_field, label_field)
 
     from throughtime.cli.progress import progress
     from throughtime.tasks import LanguageModel
 
-    model = LanguageModel(**{name: value for name, value in given.items() if value is not None})
-    options: dict[str, Any] = {"max_seconds": None if minutes is None else 60 * minutes}
-    if run is not None:
-        from throughtime.training import RunFolder
-
-        options["run"] = RunFolder(**run)
+    model = LanguageModel(**given)
+    options = job.limits
     with progress("training", quiet=quiet) as callbacks:
         if tensorboard is not None:
             from throughtime.training import TensorBoardLog
 
             callbacks = (*callbacks, TensorBoardLog(tensorboard))
         model.fit(texts, validation=later, callbacks=callbacks, **options)
-    model.origin_["command"] = shlex.join(["throughtime", *context.obj])
-    interrupted = model.history_.stopped == "interrupted"
-    if interrupted and model.history_.best_epoch is None:
-        typer.echo("throughtime: interrupted before the first epoch ended; nothing was written", err=True)
-        raise typer.Exit(_INTERRUPTED)
-    model.save(out)
-    if plot is not None:
-        draw_curve(plot, model.history_)
-    if not quiet:
-        if model.history_.resumed_at is not None:
-            typer.echo(f"resumed     {checkpoint}, after step {model.history_.resumed_at}")
-        typer.echo(model.summary())
-        label = "" if model.labels_ is None else f" --label {shlex.quote(model.labels_[0])}"
-        typer.echo(f"\nSaved {out}. Let it write with:\n\n  throughtime predict {shlex.quote(str(out))}{label}")
-    if interrupted:
-        typer.echo(f"throughtime: interrupted; the best model so far was saved in {out}", err=True)
-        raise typer.Exit(_INTERRUPTED)
+
+    def curve() -> list[str]:
+        if plot is not None:
+            draw_curve(plot, model.history_)
+        return []
+
+    label = "" if model.labels_ is None else f"--label {shlex.quote(model.labels_[0])}"
+    job.finish(model, "Let it write with:", label, draw=curve)
 
 
 train.command("language", help=help_of(language))(language)
@@ -227,18 +204,16 @@ train.command("language", help=help_of(language))(language)
 
 def predict_language(
     model: Model,
-    prefix: Annotated[str | None, _option("What the text begins with.", "nothing", _WRITING)] = None,
-    label: Annotated[
-        str | None, _option("Label of the text, for a model trained with labels.", False, _WRITING)
-    ] = None,
+    prefix: Annotated[str | None, option("What the text begins with.", "nothing", _WRITING)] = None,
+    label: Annotated[str | None, option("Label of the text, for a model trained with labels.", False, _WRITING)] = None,
     n: Annotated[int, typer.Option(help="How many texts.", rich_help_panel=_WRITING)] = 1,
     length: Annotated[int, typer.Option(help="Symbols, at most.", rich_help_panel=_WRITING)] = 500,
     temperature: Annotated[
         float, typer.Option(help="Below 1 more likely, above 1 odder.", rich_help_panel=_WRITING)
     ] = 1.0,
-    top_k: Annotated[int | None, _option("Only the k likeliest symbols.", "all", _WRITING)] = None,
+    top_k: Annotated[int | None, option("Only the k likeliest symbols.", "all", _WRITING)] = None,
     top_p: Annotated[
-        float | None, _option("Only the likeliest with this probability together.", "all", _WRITING)
+        float | None, option("Only the likeliest with this probability together.", "all", _WRITING)
     ] = None,
     greedy: Annotated[
         bool,
@@ -249,7 +224,7 @@ def predict_language(
         typer.Option(help="Above 1: symbols of the text so far become less likely.", rich_help_panel=_WRITING),
     ] = 1.0,
     stop: Annotated[
-        list[str] | None, _option("End before this text; may be given again.", False, _WRITING, "TEXT")
+        list[str] | None, option("End before this text; may be given again.", False, _WRITING, "TEXT")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed writes the same.", rich_help_panel=_WRITING)] = 0,
     as_json: AsJson = False,

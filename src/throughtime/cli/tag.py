@@ -1,19 +1,31 @@
 """`throughtime train tag FILE --out MODEL`, and `predict` and `evaluate` for what it wrote."""
 
 import json
-import shlex
 import sys
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from throughtime.cli.given_texts import STDIN, encodable, is_file, stdin_lines
-from throughtime.cli.options import CELLS, AsJson, Model, Plot, Quiet, Threads, help_of, run_options, use_threads
+from throughtime.cli.options import CELLS, AsJson, Model, Plot, Quiet, Threads, help_of, use_threads
 from throughtime.cli.train import train
-from throughtime.errors import ArgumentError, DataError
+from throughtime.cli.training import (
+    TRAINING,
+    Checkpoint,
+    CheckpointMinutes,
+    CheckpointSteps,
+    Minutes,
+    Out,
+    Resume,
+    Seed,
+    TrainingJob,
+    option,
+    passed,
+)
+from throughtime.errors import DataError
 
 if TYPE_CHECKING:
     from throughtime.tasks import Tagger
@@ -21,13 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate_tag", "marked", "predict_tag", "table"]
 
-_INTERRUPTED = 130
-_DATA, _MODEL, _TRAINING, _RESTARTS = "The sentences", "The model", "The training", "Restarts and logs"
-
-
-def _option(words: str, default: str | bool, panel: str, metavar: str | None = None) -> Any:
-    """An option without a value of its own, whose default is said in words."""
-    return typer.Option(help=words, show_default=default, rich_help_panel=panel, metavar=metavar)
+_DATA, _MODEL = "The sentences", "The model"
 
 
 Columns = Annotated[
@@ -44,65 +50,55 @@ Columns = Annotated[
 def tag(
     context: typer.Context,
     file: Columns,
-    out: Annotated[Path, typer.Option(metavar="MODEL", help="Folder to save the model in.", show_default=False)],
+    out: Out,
     scheme: Annotated[
-        str | None, _option("IOB1, BIO, BIOES or BMES; impossible tags are then refused.", "found", _DATA)
+        str | None, option("IOB1, BIO, BIOES or BMES; impossible tags are then refused.", "found", _DATA)
     ] = None,
     rule: Annotated[
         str | None,
-        _option("How raw text is cut later: words, characters or a regular expression.", "as the tokens are", _DATA),
+        option("How raw text is cut later: words, characters or a regular expression.", "as the tokens are", _DATA),
     ] = None,
     validation: Annotated[
-        Path | None, _option("Sentences to validate on.", "a tenth of the sentences", _DATA, "FILE")
+        Path | None, option("Sentences to validate on.", "a tenth of the sentences", _DATA, "FILE")
     ] = None,
     vectors: Annotated[
-        Path | None, _option("Words' vectors: a text file of GloVe, word2vec or fastText.", "learned", _DATA, "FILE")
+        Path | None, option("Words' vectors: a text file of GloVe, word2vec or fastText.", "learned", _DATA, "FILE")
     ] = None,
-    cell: Annotated[str | None, _option(f"{CELLS}.", "lstm", _MODEL)] = None,
-    hidden_size: Annotated[int | None, _option("Units in a layer and direction.", "128", _MODEL)] = None,
-    layers: Annotated[int | None, _option("Layers on top of one another.", "1", _MODEL)] = None,
+    cell: Annotated[str | None, option(f"{CELLS}.", "lstm", _MODEL)] = None,
+    hidden_size: Annotated[int | None, option("Units in a layer and direction.", "128", _MODEL)] = None,
+    layers: Annotated[int | None, option("Layers on top of one another.", "1", _MODEL)] = None,
     one_way: Annotated[
         bool,
         typer.Option("--one-way", help="Read from left to right alone.", show_default=False, rich_help_panel=_MODEL),
     ] = False,
-    dropout: Annotated[float | None, _option("Share of features dropped in training.", "0.5", _MODEL)] = None,
-    word_size: Annotated[int | None, _option("Features learned for a word.", "100, or the vectors'", _MODEL)] = None,
+    dropout: Annotated[float | None, option("Share of features dropped in training.", "0.5", _MODEL)] = None,
+    word_size: Annotated[int | None, option("Features learned for a word.", "100, or the vectors'", _MODEL)] = None,
     characters: Annotated[
         str | None,
-        _option(
+        option(
             "How a word's characters are read: lstm, cnn or none.", "lstm; none where tokens are characters", _MODEL
         ),
     ] = None,
-    character_size: Annotated[int | None, _option("Features from a word's characters.", "50", _MODEL)] = None,
+    character_size: Annotated[int | None, option("Features from a word's characters.", "50", _MODEL)] = None,
     no_crf: Annotated[
         bool,
         typer.Option("--no-crf", help="A softmax at every token, no CRF.", show_default=False, rich_help_panel=_MODEL),
     ] = False,
     epochs: Annotated[
         int | None,
-        _option("Times to go through the sentences.", "as many as make about 5000 steps, 8 to 40", _TRAINING),
+        option("Times to go through the sentences.", "as many as make about 5000 steps, 8 to 40", TRAINING),
     ] = None,
-    batch_tokens: Annotated[int | None, _option("Tokens a step, padding counted.", "512", _TRAINING)] = None,
-    minutes: Annotated[float | None, _option("End the training after so many.", "never early", _TRAINING)] = None,
-    learning_rate: Annotated[float | None, _option("How far one step goes, at its peak.", "0.004", _TRAINING)] = None,
+    batch_tokens: Annotated[int | None, option("Tokens a step, padding counted.", "512", TRAINING)] = None,
+    minutes: Minutes = None,
+    learning_rate: Annotated[float | None, option("How far one step goes, at its peak.", "0.004", TRAINING)] = None,
     patience: Annotated[
-        int | None, _option("Stop after so many epochs without a better F1.", "never early", _TRAINING)
+        int | None, option("Stop after so many epochs without a better F1.", "never early", TRAINING)
     ] = None,
-    seed: Annotated[int | None, _option("The same seed gives the same model, bit by bit.", "0", _TRAINING)] = None,
-    checkpoint: Annotated[
-        Path | None, _option("Folder for checkpoints and a log, log.jsonl.", False, _RESTARTS, "DIR")
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Go on from the last checkpoint, to the same model bit by bit; begin where there is none.",
-            show_default=False,
-            rich_help_panel=_RESTARTS,
-        ),
-    ] = False,
-    checkpoint_steps: Annotated[int | None, _option("Steps between checkpoints.", "by time alone", _RESTARTS)] = None,
-    checkpoint_minutes: Annotated[float | None, _option("Minutes between checkpoints.", "10", _RESTARTS)] = None,
+    seed: Seed = None,
+    checkpoint: Checkpoint = None,
+    resume: Resume = False,
+    checkpoint_steps: CheckpointSteps = None,
+    checkpoint_minutes: CheckpointMinutes = None,
     threads: Threads = None,
     quiet: Quiet = False,
 ) -> None:
@@ -113,57 +109,43 @@ def tag(
 
     [bold]throughtime train tag train.conll --validation dev.conll --out model[/bold]
     """
-    from throughtime.data import check_model_target
-
-    check_model_target(out)
-    run = run_options(checkpoint, resume, checkpoint_steps, checkpoint_minutes)
-    use_threads(threads)
-    if minutes is not None and not 0 < minutes < float("inf"):
-        raise ArgumentError(f"--minutes: expected a number above 0, got {minutes:g}; give 5 or so")
-    given: dict[str, Any] = {
-        "scheme": scheme,
-        "rule": rule,
-        "cell": cell,
-        "hidden_size": hidden_size,
-        "num_layers": layers,
-        "bidirectional": False if one_way else None,
-        "dropout": dropout,
-        "word_size": word_size,
-        "characters": characters,
-        "character_size": character_size,
-        "crf": False if no_crf else None,
-        "epochs": epochs,
-        "batch_tokens": batch_tokens,
-        "learning_rate": learning_rate,
-        "patience": patience,
-        "seed": seed,
-    }
+    job = TrainingJob(
+        context,
+        out,
+        checkpoint=checkpoint,
+        resume=resume,
+        checkpoint_steps=checkpoint_steps,
+        checkpoint_minutes=checkpoint_minutes,
+        minutes=minutes,
+        threads=threads,
+        quiet=quiet,
+    )
+    given = passed(
+        scheme=scheme,
+        rule=rule,
+        cell=cell,
+        hidden_size=hidden_size,
+        num_layers=layers,
+        bidirectional=False if one_way else None,
+        dropout=dropout,
+        word_size=word_size,
+        characters=characters,
+        character_size=character_size,
+        crf=False if no_crf else None,
+        epochs=epochs,
+        batch_tokens=batch_tokens,
+        learning_rate=learning_rate,
+        patience=patience,
+        seed=seed,
+    )
     from throughtime.cli.progress import progress
     from throughtime.tasks import Tagger
 
-    tagger = Tagger(**{name: value for name, value in given.items() if value is not None})
-    options: dict[str, Any] = {"max_seconds": None if minutes is None else 60 * minutes, "vectors": vectors}
-    if run is not None:
-        from throughtime.training import RunFolder
-
-        options["run"] = RunFolder(**run)
+    tagger = Tagger(**given)
+    options = {**job.limits, "vectors": vectors}
     with progress("training", quiet=quiet) as callbacks:
         tagger.fit(file, validation, callbacks=callbacks, **options)
-    tagger.origin_["command"] = shlex.join(["throughtime", *context.obj])
-    interrupted = tagger.history_.stopped == "interrupted"
-    if interrupted and tagger.history_.best_epoch is None:
-        typer.echo("throughtime: interrupted before the first epoch ended; nothing was written", err=True)
-        raise typer.Exit(_INTERRUPTED)
-    tagger.save(out)
-    if not quiet:
-        if tagger.history_.resumed_at is not None:
-            typer.echo(f"resumed     {checkpoint}, after step {tagger.history_.resumed_at}")
-        typer.echo(tagger.summary())
-        typer.echo(f"\nSaved {out}. Let it read a file, line by line, with:\n")
-        typer.echo(f"  throughtime predict {shlex.quote(str(out))} FILE")
-    if interrupted:
-        typer.echo(f"throughtime: interrupted; the best model so far was saved in {out}", err=True)
-        raise typer.Exit(_INTERRUPTED)
+    job.finish(tagger, "Let it read a file, line by line, with:", "FILE")
 
 
 train.command("tag", help=help_of(tag))(tag)

@@ -1,13 +1,22 @@
 """`throughtime train TASK DATA --out MODEL`."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from throughtime.cli.forecaster_options import COLUMNS, COVARIATES, makes_forecaster
-from throughtime.cli.options import Data, Fill, Quiet, Report, Threads, help_of, read_data, run_options, use_threads
+from throughtime.cli.options import Data, Fill, Quiet, Report, Threads, help_of, read_data
+from throughtime.cli.training import (
+    RESTARTS,
+    TRAINING,
+    Checkpoint,
+    CheckpointMinutes,
+    CheckpointSteps,
+    Out,
+    Resume,
+    TrainingJob,
+)
 
 if TYPE_CHECKING:
     from throughtime.data import SeriesSet
@@ -16,9 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_curve", "train"]
 
-_TRAINING = "The training"
-_RESTARTS = "Restarts and logs"
-_INTERRUPTED = 130
 
 train = typer.Typer(help="Train a model on your data and save it as a folder.", rich_markup_mode="rich")
 
@@ -35,7 +41,7 @@ def forecast(
     context: typer.Context,
     data: Data,
     horizon: Annotated[int, typer.Option(help="How many steps ahead to forecast.", show_default=False)],
-    out: Annotated[Path, typer.Option(metavar="MODEL", help="Folder to save the model in.", show_default=False)],
+    out: Out,
     options: dict[str, Any],
     fill: Fill = None,
     validation: Annotated[
@@ -44,44 +50,20 @@ def forecast(
             metavar="FILE",
             help="Table to validate on; each of its series brings the history that its forecasts start from.",
             show_default="the end of the data",
-            rich_help_panel=_TRAINING,
+            rich_help_panel=TRAINING,
         ),
     ] = None,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder for checkpoints and a log, log.jsonl.",
-            show_default=False,
-            rich_help_panel=_RESTARTS,
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Go on from the last checkpoint, to the same model bit by bit; begin where there is none.",
-            show_default=False,
-            rich_help_panel=_RESTARTS,
-        ),
-    ] = False,
-    checkpoint_steps: Annotated[
-        int | None,
-        typer.Option(help="Steps between checkpoints.", show_default="by time alone", rich_help_panel=_RESTARTS),
-    ] = None,
-    checkpoint_minutes: Annotated[
-        float | None,
-        typer.Option(help="Minutes between checkpoints.", show_default="10", rich_help_panel=_RESTARTS),
-    ] = None,
+    checkpoint: Checkpoint = None,
+    resume: Resume = False,
+    checkpoint_steps: CheckpointSteps = None,
+    checkpoint_minutes: CheckpointMinutes = None,
     tensorboard: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", help="Write curves for TensorBoard.", show_default=False, rich_help_panel=_RESTARTS
-        ),
+        typer.Option(metavar="DIR", help="Write curves for TensorBoard.", show_default=False, rich_help_panel=RESTARTS),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.png", help="Draw the loss by epoch.", show_default=False, rich_help_panel=_RESTARTS),
+        typer.Option(metavar="FILE.png", help="Draw the loss by epoch.", show_default=False, rich_help_panel=RESTARTS),
     ] = None,
     report: Report = None,
     threads: Threads = None,
@@ -96,10 +78,16 @@ def forecast(
 
     [bold]throughtime train forecast sales.csv --horizon 12 --out model[/bold]
     """
-    from throughtime.data import check_model_target
-
-    check_model_target(out)
-    run = run_options(checkpoint, resume, checkpoint_steps, checkpoint_minutes)
+    job = TrainingJob(
+        context,
+        out,
+        checkpoint=checkpoint,
+        resume=resume,
+        checkpoint_steps=checkpoint_steps,
+        checkpoint_minutes=checkpoint_minutes,
+        threads=threads,
+        quiet=quiet,
+    )
     if plot is not None:
         from throughtime.report import check_plot_target
 
@@ -108,7 +96,6 @@ def forecast(
         from throughtime.report import check_report_target
 
         check_report_target(report)
-    use_threads(threads)
     columns = {name: options[name] for name in COLUMNS if name in options}
     series = read_data(data, fill=fill, **columns)
     later = None
@@ -120,11 +107,6 @@ def forecast(
     from throughtime.tasks import Forecaster
 
     forecaster = Forecaster(horizon, **options)
-    folder: dict[str, Any] = {}
-    if run is not None:
-        from throughtime.training import RunFolder
-
-        folder["run"] = RunFolder(**run)
     from throughtime.training import joined
 
     with joined() as team, progress("training", quiet=quiet or not team.first) as callbacks:
@@ -132,31 +114,19 @@ def forecast(
             from throughtime.training import TensorBoardLog
 
             callbacks = (*callbacks, TensorBoardLog(tensorboard))
-        forecaster.fit(series, later, callbacks=callbacks, **folder)
+        forecaster.fit(series, later, callbacks=callbacks, **job.limits)
     if not team.first:  # of the processes that torchrun started, one writes and speaks
         return
-    forecaster.origin_["command"] = shlex.join(["throughtime", *context.obj])
-    interrupted = forecaster.history_.stopped == "interrupted"
-    if interrupted and forecaster.history_.best_epoch is None:
-        typer.echo("throughtime: interrupted before the first epoch ended; nothing was written", err=True)
-        raise typer.Exit(_INTERRUPTED)
-    forecaster.save(out)
-    if plot is not None:
-        draw_curve(plot, forecaster.history_)
-    if report is not None:
+
+    def draw() -> list[str]:
+        if plot is not None:
+            draw_curve(plot, forecaster.history_)
+        if report is None:
+            return []
         _report(report, forecaster, series, data.name)
-    if not quiet:
-        if forecaster.history_.resumed_at is not None:
-            typer.echo(f"resumed     {checkpoint}, after step {forecaster.history_.resumed_at}")
-        typer.echo(forecaster.summary())
-        if report is not None:
-            typer.echo(f"report      {report}")
-        typer.echo(f"\nSaved {out}. Forecast the next {horizon} steps with:\n")
-        typer.echo(f"  throughtime predict {shlex.quote(str(out))}")
-    if interrupted:
-        kept = f"epoch {forecaster.history_.best_epoch} of {forecaster.history_.history[-1].epoch}"
-        typer.echo(f"throughtime: interrupted; the best model so far ({kept}) was saved in {out}", err=True)
-        raise typer.Exit(_INTERRUPTED)
+        return [f"report      {report}"]
+
+    job.finish(forecaster, f"Forecast the next {horizon} steps with:", draw=draw)
 
 
 train.command("forecast", help=help_of(forecast))(forecast)
