@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 
 from throughtime.tasks.forecast.baselines import last_observed, naive
 from throughtime.tasks.forecast.season import is_seasonal, season_pattern
-from throughtime.tasks.forecast.windows import Windows
+from throughtime.tasks.forecast.windows import Windows, side_by_side
 
 Array = NDArray[np.float64]
-
-_MOST_NUMBERS = 2_000_000  # of series side by side, padded to the longest: 16 MB
 
 
 def naive2(windows: Windows, season_length: int) -> Array:
@@ -33,15 +31,8 @@ def naive2(windows: Windows, season_length: int) -> Array:
     first_S = np.full(len(starts_S), np.iinfo(np.int64).max)
     np.minimum.at(first_S, series_N, windows.origins)
     index_Sm = np.ones((len(starts_S), m))
-    lengths_S = first_S - starts_S
-    order = np.argsort(lengths_S, kind="stable")
-    while len(order):
-        count = max(1, int(np.searchsorted(np.arange(1, len(order) + 1) * lengths_S[order], _MOST_NUMBERS)))
-        chosen, order = order[:count], order[count:]
-        step = np.arange(int(lengths_S[chosen[-1]]))
-        there_ST = step < lengths_S[chosen, None]
-        position_ST = np.where(there_ST, starts_S[chosen, None] + step, 0)
-        index_Sm[chosen] = season_indices(np.where(there_ST, windows.flat_values[position_ST], np.nan), m)
+    for chosen, values_ST in side_by_side(windows.flat_values, starts_S, first_S - starts_S):
+        index_Sm[chosen] = season_indices(values_ST, m)
     last_N = last_observed(windows, windows.origins - 1)
     phase_N = (last_N - windows.series_starts) % m
     phase_NK = (windows.origins[:, None] - windows.series_starts[:, None] + np.arange(windows.horizon)) % m

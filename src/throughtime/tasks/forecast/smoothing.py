@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from throughtime.tasks.forecast.season import is_seasonal, season_pattern
-from throughtime.tasks.forecast.windows import Windows
+from throughtime.tasks.forecast.windows import Windows, side_by_side
 
 Array = NDArray[np.float64]
 
@@ -24,7 +24,6 @@ _FADE = 0.87  # a season
 REACH = 1000  # points of the past that are looked at
 _ALPHAS = np.array((0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0))
 _DRIFT = 0.5
-_MOST_NUMBERS = 2_000_000  # of windows side by side: 16 MB
 
 
 def smoothed(windows: Windows, season_length: int) -> Array:
@@ -35,16 +34,8 @@ def smoothed(windows: Windows, season_length: int) -> Array:
     m = max(season_length, 1)
     past_N = np.minimum(windows.origins - windows.series_starts, REACH)
     found_NK = np.empty((len(windows), windows.horizon))
-    order = np.argsort(past_N, kind="stable")
-    while len(order):
-        longest = np.maximum(past_N[order], 1)
-        count = max(1, int(np.searchsorted(np.arange(1, len(order) + 1) * longest, _MOST_NUMBERS)))
-        chosen, order = order[:count], order[count:]
-        begin_N, length_N = windows.origins[chosen] - past_N[chosen], past_N[chosen]
-        step = np.arange(int(length_N.max()))
-        there_NL = step < length_N[:, None]
-        past_NL = windows.flat_values[np.where(there_NL, begin_N[:, None] + step, begin_N[:, None])]
-        found_NK[chosen] = _forecast(np.where(there_NL, past_NL, np.nan), length_N, m, windows.horizon)
+    for chosen, past_NL in side_by_side(windows.flat_values, windows.origins - past_N, past_N):
+        found_NK[chosen] = _forecast(past_NL, past_N[chosen], m, windows.horizon)
     return found_NK
 
 

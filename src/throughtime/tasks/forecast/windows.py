@@ -5,6 +5,7 @@ A missing value is NaN. Windows that would show nothing, or have nothing to be c
 Axes in names: N windows, L steps of history, K steps of the horizon.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +18,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 SEASONS_BACK = 4  # how far `fill_gaps` looks for a value of the same season
+_MOST_NUMBERS = 2_000_000  # of stretches side by side: 16 MB
 
 
 @dataclass(frozen=True)
@@ -147,3 +149,24 @@ def fill_gaps(flat_values: Array, offsets: Index, season_length: int) -> Array:
     ends = offsets[np.searchsorted(offsets, gaps, side="right")]
     filled[gaps] = np.where(source < ends, flat_values[np.minimum(source, len(known) - 1)], 0.0)
     return filled
+
+
+def side_by_side(flat_values: Array, starts_N: Index, lengths_N: Index) -> Iterator[tuple[Index, Array]]:
+    """Stretches of a flat array as rows, NaN behind their ends, those of like length together.
+
+    Yields:
+        The numbers of some stretches, the longest last, and their values, (some, longest): each stretch comes once.
+
+    >>> for numbers, rows in side_by_side(np.arange(5.0), np.array([0, 3]), np.array([3, 2])):
+    ...     print(numbers, rows.tolist())
+    [1 0] [[3.0, 4.0, nan], [0.0, 1.0, 2.0]]
+    """
+    order = np.argsort(lengths_N, kind="stable")
+    while len(order):
+        longest = np.maximum(lengths_N[order], 1)
+        count = max(1, int(np.searchsorted(np.arange(1, len(order) + 1) * longest, _MOST_NUMBERS)))
+        chosen, order = order[:count], order[count:]
+        step = np.arange(int(lengths_N[chosen[-1]]))
+        there = step < lengths_N[chosen, None]
+        position = np.where(there, starts_N[chosen, None] + step, 0)
+        yield chosen, np.where(there, flat_values[position], np.nan)
