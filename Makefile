@@ -19,7 +19,7 @@ READY := $(VENV)/.ready
 NATIVE := $(wildcard CMakeLists.txt) $(shell find csrc -type f 2>/dev/null)
 NATIVE_CODE := $(filter %.cpp %.h %.inc,$(NATIVE))
 
-.PHONY: help demo test test-slow bench lint types format native wheel wheel-check warnings sanitize sanitize-address sanitize-thread ci clean
+.PHONY: help demo test test-slow bench lint types format native wheel wheel-check warnings sanitize sanitize-address sanitize-thread docs learn ci clean
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -131,6 +131,16 @@ sanitize-address sanitize-thread: $(READY)
 	@if $(SANITIZE_RUN) env $(PRELOAD) $(BIN)/python -m tests.kernels.sanitize_driver build/$@ --provoke $(PROVOKE) \
 		2>/dev/null; then echo "make: expected $@ to report the $(PROVOKE) made on purpose, got none" >&2; exit 1; fi
 	@$(SANITIZE_RUN) env $(PRELOAD) $(BIN)/python -m tests.kernels.sanitize_driver build/$@
+
+docs: $(READY) ## the documentation as a site, in site/ (nothing on it is fetched when it is read)
+	@echo "== docs"
+	@$(PIP) install --quiet -c constraints.txt --group docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+learn: $(READY) ## run the learning path's programs anew: what they print, and their pictures
+	@echo "== learn"
+	@$(BIN)/python docs/learn/refresh.py $(ARGS)
 
 ci: ## everything that CI runs, in this checkout
 	@.ci/run

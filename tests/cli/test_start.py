@@ -80,7 +80,7 @@ def test_bare_command_shows_the_commands_in_order_of_use(capsys: pytest.CaptureF
         (["train", "forecast", "x.csv", "--horizon=2.5", "--out", "m"], "'2.5'"),
         (["evaluate", "m", "x.csv", "--windows", "many"], "'many'"),
         (["predict", "m", "--colour"], "--colour"),
-        (["demo", "translate"], "'translate'"),
+        (["demo", "sing"], "'sing'"),
     ],
 )
 def test_wrong_words_are_refused_in_one_line(
@@ -120,7 +120,7 @@ def test_other_errors_of_the_system_are_one_line(capsys: pytest.CaptureFixture[s
     def full(_: object) -> None:
         raise OSError(28, "No space left on device", "model.safetensors")
 
-    monkeypatch.setattr(train, "use_threads", full)
+    monkeypatch.setattr("throughtime.cli.training.use_threads", full)
     monkeypatch.setattr("throughtime.data.check_model_target", lambda _: None)
     line = run(capsys, "train", "forecast", "x.csv", "--horizon", 3, "--out", "m").refused()
     assert "model.safetensors" in line

@@ -30,9 +30,13 @@ CASES = {
     "dot": (RNN, (1, 1), False, "dot", False, "copy"),
     "feeding": (LSTM, (1, 1), True, "multiplicative", True, "linear"),
     "feeding additive": (GRU, (2, 2), False, "additive", True, "copy"),
+    "between": (LSTM, (1, 1), True, "multiplicative", False, "linear"),
+    "between, feeding": (GRU, (1, 2), True, "additive", True, "linear"),
 }
 every_case = pytest.mark.parametrize("case", CASES)
-fed_and_not = pytest.mark.parametrize("case", ["linear bridge", "multiplicative", "feeding", "feeding additive"])
+fed_and_not = pytest.mark.parametrize(
+    "case", ["linear bridge", "multiplicative", "feeding", "feeding additive", "between"]
+)
 
 
 def build(case, seed=0, dtype=torch.float64, vectors=False, **options):
@@ -49,6 +53,8 @@ def build(case, seed=0, dtype=torch.float64, vectors=False, **options):
     }[kind]()
     embedding = nn.Linear(2, E) if vectors else nn.Embedding(W, E)
     parts = (embedding, encoder, nn.Embedding(V, E), decoder, nn.Linear(H, V), attention)
+    if case.startswith("between"):
+        options = {"upper": cell(K + H, H), **options}
     options = {"bridge": bridge, "input_feeding": feeding, "bos": BOS, "eos": EOS, "pad": PAD, **options}
     model = EncoderDecoder(*parts, **options)
     # Larger weights than U(±1/√H): choices that differ, hypotheses that end.
@@ -82,7 +88,7 @@ def by_hand(model, case, source, target):
             mapped.append((flat.tanh() if name == "h" else flat).reshape(-1, 1, H))
         state = mapped[0] if len(mapped) == 1 else tuple(mapped)
     keys = memory[:, 0].detach().numpy()
-    vector = torch.zeros(H, dtype=torch.float64)
+    vector, above = torch.zeros(H, dtype=torch.float64), None
     logits, weights = [], []
     for before in [BOS, *target.tolist()][: len(target)]:
         x = model.target_embedding(torch.tensor(before))
@@ -92,6 +98,9 @@ def by_hand(model, case, source, target):
             e = np.array([score(kind, model.attention, vector.detach().numpy(), key) for key in keys])
             a = np.exp(e - e.max()) / np.exp(e - e.max()).sum()
             weights.append(torch.from_numpy(a))
+            if model.upper is not None:
+                outputs, above = model.upper.step(torch.cat([torch.from_numpy(a @ keys), vector]).unsqueeze(0), above)
+                vector = outputs[0]
             vector = torch.tanh(model.combine.weight @ torch.cat([torch.from_numpy(a @ keys), vector]))
         logits.append(model.head.module(vector))
     return torch.stack(logits), torch.stack(weights) if weights else None
@@ -294,10 +303,11 @@ def test_decoding_takes_the_stepper(case, monkeypatch):
     model.decoder.register_forward_pre_hook(lambda *_: pytest.fail("the layer was called, not its stepper"))
     model.head.module.bias.data[EOS] = -1e4
     model.greedy(sources(), SOURCE_LENGTHS, limit=3)
-    assert rows == [B, B, B]
+    layers = 1 if model.upper is None else 2
+    assert rows == [B] * 3 * layers
     rows.clear()
     model.beam(sources(), SOURCE_LENGTHS, limit=3, width=4)
-    assert rows == [B, 4 * B, 4 * B]
+    assert rows == [B] * layers + [4 * B] * 2 * layers
 
 
 def test_decoding_runs_in_eval_mode_without_gradients_and_puts_the_mode_back():

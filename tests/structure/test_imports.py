@@ -15,6 +15,7 @@ FLOORS = (
     ("kernels",),
     ("nn",),
     ("models",),
+    ("exchange",),
     ("training", "data"),
     ("datasets",),
     ("tasks",),

@@ -7,6 +7,8 @@
     compare     throughtime compare TASK DATA
     tune        throughtime tune TASK DATA --out MODEL
     inspect     throughtime inspect MODEL [DATA]
+    explain     throughtime explain CELL
+    export      throughtime export MODEL --to onnx
     bench       throughtime bench
     demo        throughtime demo [TASK]
 
@@ -20,6 +22,16 @@
     classify            train classify, and predict and evaluate for its models
     classify_report     all about a classifier's evaluation on one page
     classify_demo       demo classify
+    compose             train compose, and predict and evaluate for its models
+    compose_demo        demo compose
+    transcribe          train transcribe, and predict and evaluate for its models
+    transcribe_demo     demo transcribe
+    training            what every training command shares
+    translate           train translate, and predict and evaluate for its models
+    translate_demo      demo translate
+    recognize           train recognize, and predict and evaluate for its models
+    recognize_output    what predict says of recordings, and of samples as they come
+    recognize_demo      demo recognize
     given_texts         texts as arguments, lines or files
     by_task             predict and evaluate by the task of the model
     progress            the progress of a training, as a bar or as lines

@@ -15,6 +15,8 @@ from throughtime.cli.by_task import command_for
 from throughtime.cli.compare import compare
 from throughtime.cli.demo import demo
 from throughtime.cli.evaluate import evaluate
+from throughtime.cli.explain import explain
+from throughtime.cli.export import export
 from throughtime.cli.inspect import inspect
 from throughtime.cli.options import help_of
 from throughtime.cli.predict import predict
@@ -36,7 +38,19 @@ class _InOrder(TyperGroup):
     """Commands in the order in which they are used; typer puts groups last."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
-        return ["train", "predict", "evaluate", "update", "inspect", "compare", "tune", "bench", "demo"]
+        return [
+            "train",
+            "predict",
+            "evaluate",
+            "update",
+            "inspect",
+            "explain",
+            "export",
+            "compare",
+            "tune",
+            "bench",
+            "demo",
+        ]
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command of the model's task, where it has one of its own."""
@@ -50,7 +64,7 @@ app = typer.Typer(
 app.add_typer(train, name="train")
 app.add_typer(compare, name="compare")
 app.add_typer(tune, name="tune")
-for command in (predict, evaluate, update, inspect, bench, demo):
+for command in (predict, evaluate, update, inspect, explain, export, bench, demo):
     app.command(command.__name__, help=help_of(command))(command)
 
 

@@ -12,19 +12,31 @@ from typing import Any
 import typer
 
 from throughtime.cli.classify import evaluate_classify, predict_classify
+from throughtime.cli.compose import evaluate_compose, predict_compose
 from throughtime.cli.language import evaluate_language, predict_language
 from throughtime.cli.options import help_of
+from throughtime.cli.recognize import evaluate_recognize, predict_recognize
 from throughtime.cli.tag import evaluate_tag, predict_tag
+from throughtime.cli.transcribe import evaluate_transcribe, predict_transcribe
+from throughtime.cli.translate import evaluate_translate, predict_translate
 
 __all__ = ["command_for"]
 
 _COMMANDS: dict[tuple[str, str], Callable[..., None]] = {
     ("predict", "classify"): predict_classify,
     ("evaluate", "classify"): evaluate_classify,
+    ("predict", "compose"): predict_compose,
+    ("evaluate", "compose"): evaluate_compose,
     ("predict", "language"): predict_language,
     ("evaluate", "language"): evaluate_language,
+    ("predict", "recognize"): predict_recognize,
+    ("evaluate", "recognize"): evaluate_recognize,
     ("predict", "tag"): predict_tag,
     ("evaluate", "tag"): evaluate_tag,
+    ("predict", "transcribe"): predict_transcribe,
+    ("evaluate", "transcribe"): evaluate_transcribe,
+    ("predict", "translate"): predict_translate,
+    ("evaluate", "translate"): evaluate_translate,
 }
 _MOST_BYTES = 256 * 2**20  # of a model.json, as throughtime.data.model_folder has it
 

@@ -93,7 +93,11 @@ class Outcome:
 
 def demo(
     task: Annotated[
-        str, typer.Argument(metavar="TASK", help="What to show: forecast, language, tag or classify.")
+        str,
+        typer.Argument(
+            metavar="TASK",
+            help="What to show: forecast, language, tag, classify, compose, recognize, transcribe or translate.",
+        ),
     ] = "forecast",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the picture, the model and the data.")] = Path(
         "demo-output"
@@ -106,7 +110,10 @@ def demo(
 
     Takes a minute or two. Leaves a picture, a model folder and the data that the model continues. demo language trains
     a model that writes weather reports; demo tag one that finds names in sentences;
-    demo classify one that gives stars to reviews.
+    demo classify one that gives stars to reviews; demo recognize one that sees how a disc
+    moves; demo translate one that translates French sentences;
+    demo transcribe one that writes down what made-up voices say; demo compose one that writes tunes, to see and to
+    hear.
     """
     if task == "language":
         from throughtime.cli.language_demo import show
@@ -123,9 +130,30 @@ def demo(
 
         show(out, seed, threads, quiet)
         return
+    if task == "compose":
+        from throughtime.cli.compose_demo import show
+
+        show(out, seed, threads, quiet)
+        return
+    if task == "transcribe":
+        from throughtime.cli.transcribe_demo import show
+
+        show(out, seed, threads, quiet)
+        return
+    if task == "translate":
+        from throughtime.cli.translate_demo import show
+
+        show(out, seed, threads, quiet)
+        return
+    if task == "recognize":
+        from throughtime.cli.recognize_demo import show
+
+        show(out, seed, threads, quiet)
+        return
     if task != "forecast":
         raise ArgumentError(
-            f"demo: expected the task forecast, language, tag or classify, got {task!r}; name one of these"
+            "demo: expected the task forecast, language, tag, classify, compose, recognize, transcribe or translate, "
+            f"got {task!r}; name one of these"
         )
     targets = _prepare(out)
     use_threads(threads)

@@ -4,6 +4,11 @@ series          long frames into sets of series, and back
 times           time stamps: the clock, the calendar, frequencies
 tables          CSV, Parquet and JSON files
 text            texts in files, their units, tagged sentences
+music           pieces on a grid: MIDI, ABC, piano rolls, sound
+sensors         samples in tables, arrays and folders, as recordings
+video           frames of videos and folders of images, as recordings; annotated videos
+recording       Recording: samples or frames, and what is known of them
+sound           files and pipes of sound, features, n-gram models
 model_folder    model.safetensors + model.json
 """
 

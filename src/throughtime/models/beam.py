@@ -14,6 +14,7 @@ from torch import Tensor
 
 from throughtime.errors import ArgumentError, ArgumentTypeError
 from throughtime.models import rowwise
+from throughtime.models.decoding import read_limits
 from throughtime.nn.arguments import check_size
 
 State = TypeVar("State")
@@ -32,7 +33,7 @@ class Hypotheses(NamedTuple):
     lengths: Tensor
     """Ids in each, the end token counted: int64 (B, N)."""
     scores: Tensor
-    """What they are ordered by, log p divided by the length penalty: (B, N)."""
+    """What they are ordered by, log p divided by the length penalty, with that of coverage: (B, N)."""
     log_probs: Tensor
     """log p, the sum over the ids: (B, N)."""
     stopped: Tensor
@@ -73,9 +74,11 @@ def beam_search(
     first: Tensor,
     *,
     eos: int,
-    limit: int,
+    limit: int | Tensor,
     width: int = 5,
     alpha: float = 0.6,
+    beta: float = 0.0,
+    no_repeat: int = 0,
     n_best: int = 1,
     pad: int = 0,
 ) -> Hypotheses:
@@ -87,6 +90,10 @@ def beam_search(
     (4) a row is done when no live y can enter its n best: s(y) / lp(limit) bounds whatever it becomes, since s only
         falls and lp only grows
 
+    (5) with beta, (2) adds β Σ_s log min(Σ_t α_ts, 1), α the attention weights of the steps so far: what was hardly
+        attended to counts against a hypothesis; never above 0, so that (4) holds
+    (6) with `no_repeat` n, s(y v) = −∞ where the last n ids of y v stand in y already
+
     Width 1 with alpha 0 is the greedy choice.
 
     The step runs on B rows the first time and on B·width from then on, once for each token.
@@ -97,22 +104,26 @@ def beam_search(
         select: `select(state, rows (R',))` to the state of those rows, in that order; a row may come more than once.
         first: the token before the first one of each row, (B,).
         eos: the token that ends a hypothesis.
-        limit: tokens that a hypothesis may have, the end token counted.
+        limit: tokens that a hypothesis may have, the end token counted: an int, or one for each row (B,).
         width: live hypotheses of a row.
         alpha: of the length penalty; 0 compares bare log-probabilities.
+        beta: of the coverage penalty, which needs attention weights; 0 for none.
+        no_repeat: ids of the shortest sequence that may not come twice in a hypothesis; 0 for none.
         n_best: hypotheses to return for each row.
         pad: what stands past a hypothesis' end.
 
     Raises:
-        ArgumentError: a width below 1 or above the vocabulary, a limit below 1, n_best outside [1, width], alpha
-            negative or not finite, eos or pad outside the vocabulary, or logits with a NaN, +∞ or nothing but −∞.
+        ArgumentError: a width below 1 or above the vocabulary, a limit below 1, n_best outside [1, width], alpha or
+            beta negative or not finite, beta without attention weights, a negative no_repeat, eos or pad outside the
+            vocabulary, or logits with a NaN, +∞ or nothing but −∞.
         ArgumentTypeError: a count that is not an int.
 
-    **Source** [Wu2016] for (2) and the penalty; it also drops hypotheses far below the best one, which (4) makes
-    unnecessary.
+    **Source** [Wu2016] for (2), (5) and the penalty, [Paulus2018] for (6). The former also drops hypotheses far below
+    the best one, which (4) makes unnecessary.
     """
     check_size("beam_search", "width", width)
-    check_size("beam_search", "limit", limit)
+    if not isinstance(limit, Tensor):
+        check_size("beam_search", "limit", limit)
     check_size("beam_search", "n_best", n_best)
     if n_best > width:
         raise ArgumentError(
@@ -123,13 +134,30 @@ def beam_search(
             f"beam_search: expected alpha finite and at least 0, got {alpha}; 0.6 is common, 0 compares "
             "log-probabilities"
         )
+    if not (math.isfinite(beta) and beta >= 0):
+        raise ArgumentError(
+            f"beam_search: expected beta finite and at least 0, got {beta}; 0.2 is common, 0 leaves coverage out"
+        )
+    if isinstance(no_repeat, bool) or not isinstance(no_repeat, int) or no_repeat < 0:
+        raise ArgumentError(
+            f"beam_search: expected no_repeat to be a whole number from 0, got {no_repeat!r}; 3 is common, 0 for none"
+        )
     if isinstance(pad, bool) or not isinstance(pad, int):
         raise ArgumentTypeError(f"beam_search: expected pad to be an int, got {pad!r}; pass an id")
     logits_RV, state, weights = step(first, state)
     V = logits_RV.shape[1]
     if not 0 <= pad < V:
         raise ArgumentError(f"beam_search: expected pad in [0, {V}), the vocabulary, got {pad}; pass an id in it")
-    search = _Search(logits_RV, width, eos, limit, n_best, alpha)
+    if beta and weights is None:
+        raise ArgumentError(
+            f"beam_search: expected attention weights from the step with beta={beta}, got None; pass beta=0"
+        )
+    limits_B = read_limits("beam_search", limit, len(logits_RV), logits_RV.device)
+    if len(limits_B) and int(limits_B.min()) < 1:
+        raise ArgumentError(
+            f"beam_search: expected a limit of at least 1 in each row, got {int(limits_B.min())}; leave out that row"
+        )
+    search = _Search(logits_RV, width, eos, limits_B, n_best, alpha, beta, no_repeat)
     search.extend(logits_RV, weights)
     while not search.finished:
         logits_RV, state, weights = step(search.tokens[-1].flatten(), select(state, search.rows_R))
@@ -144,7 +172,10 @@ class _Search:
     lead back to its first token. A finished one keeps its length and the place from which to go back.
     """
 
-    def __init__(self, logits_RV: Tensor, width: int, eos: int, limit: int, n_best: int, alpha: float) -> None:
+    def __init__(
+        self, logits_RV: Tensor, width: int, eos: int, limits_B: Tensor, n_best: int, alpha: float, beta: float,
+        no_repeat: int,
+    ) -> None:  # fmt: skip
         rows, V = logits_RV.shape
         if width > V:
             raise ArgumentError(
@@ -152,10 +183,16 @@ class _Search:
             )
         if not 0 <= eos < V:
             raise ArgumentError(f"beam_search: expected eos in [0, {V}), got {eos}; pass the end token's id")
-        self.width, self.eos, self.limit, self.alpha = width, eos, limit, alpha
+        self.width, self.eos, self.alpha, self.beta, self.no_repeat = width, eos, alpha, beta, no_repeat
+        self.limits_B = limits_B
+        self.last = int(limits_B.max()) if rows else 1
         # Sums over many steps in at least float32, whatever the logits are in.
         self.dtype = torch.promote_types(logits_RV.dtype, torch.float32)
         self.sums_BL = logits_RV.new_zeros((rows, 1), dtype=self.dtype)
+        self.penalties_B = self.sums_BL.new_tensor([length_penalty(n, alpha) for n in limits_B.tolist()])
+        """Of the longest that each row may have."""
+        self.covered_BLS: Tensor | None = None
+        self.written_BLT = limits_B.new_zeros((rows, 1, 0))
         self.rows_R = torch.arange(rows, device=logits_RV.device)
         self.tokens: list[Tensor] = []
         self.parents: list[Tensor] = []
@@ -171,6 +208,11 @@ class _Search:
         B, L = self.sums_BL.shape
         length = len(self.tokens) + 1
         logp_BLV = logits_RV.log_softmax(-1, dtype=self.dtype).view(B, L, logits_RV.shape[-1])
+        if self.no_repeat:
+            logp_BLV = self._without_repeats(logp_BLV)
+        if self.beta and weights_RS is not None:
+            here_BLS = weights_RS.view(B, L, weights_RS.shape[-1]).to(self.dtype)
+            self.covered_BLS = here_BLS if self.covered_BLS is None else self.covered_BLS + here_BLS
         # One more than the width: the end token may be among them and goes no further.
         top_BLC, token_BLC = rowwise.largest_and_places(logp_BLV, min(self.width + 1, logp_BLV.shape[-1]))
         # A place without a hypothesis is stepped on like the others: whatever came of it, NaN included, is not read.
@@ -191,21 +233,47 @@ class _Search:
         parents_BK = chosen_BK // token_BLC.shape[-1]
         self.tokens.append(token_BLC.flatten(1).gather(1, chosen_BK))
         self.parents.append(parents_BK)
+        if self.no_repeat:
+            before_BKT = self.written_BLT.gather(1, parents_BK.unsqueeze(2).expand(-1, -1, length - 1))
+            self.written_BLT = torch.cat([before_BKT, self.tokens[-1].unsqueeze(2)], dim=2)
+        if self.covered_BLS is not None:
+            index_BKS = parents_BK.unsqueeze(2).expand(-1, -1, self.covered_BLS.shape[2])
+            self.covered_BLS = self.covered_BLS.gather(1, index_BKS)
         self.rows_R = (torch.arange(B, device=parents_BK.device).unsqueeze(1) * L + parents_BK).flatten()
         if weights_RS is not None:
             self.weights.append(weights_RS.view(B, L, weights_RS.shape[-1]))
-        if length == self.limit:
-            self._finish(self.sums_BL, torch.arange(self.width, device=parents_BK.device), length, ended=False)
-        bound_B = self.sums_BL[:, 0] / length_penalty(self.limit, self.alpha)
-        done_B = self.scores_BN[:, -1] >= bound_B
-        self.finished = length == self.limit or bool(done_B.all())
+        full_B = self.limits_B == length
+        if bool(full_B.any()):
+            cut_BL = self.sums_BL.masked_fill(~full_B.unsqueeze(1), -torch.inf)
+            self._finish(cut_BL, torch.arange(self.width, device=parents_BK.device), length, ended=False)
+        done_B = (self.scores_BN[:, -1] >= self.sums_BL[:, 0] / self.penalties_B) | full_B
+        self.finished = length == self.last or bool(done_B.all())
         # A row that is done stays as it is, whatever the rows beside it still need: neither a tie nor a NaN later on
         # can change it.
         self.sums_BL = self.sums_BL.masked_fill(done_B.unsqueeze(1), -torch.inf)
 
+    def _without_repeats(self, logp_BLV: Tensor) -> Tensor:
+        """−∞ for each id that would end a sequence of `no_repeat` ids that has been written already."""
+        n, T = self.no_repeat, self.written_BLT.shape[2]
+        if n > T:
+            return logp_BLV
+        grams_BLGN = self.written_BLT.unfold(2, n, 1)
+        last_BL1N = self.written_BLT[:, :, T - n + 1 :].unsqueeze(2)
+        again_BLG = (grams_BLGN[..., : n - 1] == last_BL1N).all(-1)
+        # Scattered beside the vocabulary where nothing comes again.
+        V = logp_BLV.shape[2]
+        at_BLG = grams_BLGN[..., n - 1].where(again_BLG, V)
+        banned_BLV = again_BLG.new_zeros((*logp_BLV.shape[:2], V + 1)).scatter_(2, at_BLG, True)[..., :V]
+        return logp_BLV.masked_fill(banned_BLV, -torch.inf)
+
     def _finish(self, sums_BL: Tensor, places_L: Tensor, length: int, ended: bool) -> None:
         """Put finished hypotheses beside the kept ones, and keep the best."""
-        scores = torch.cat([self.scores_BN, sums_BL / length_penalty(length, self.alpha)], dim=1)
+        scores_BL = sums_BL / length_penalty(length, self.alpha)
+        if self.covered_BLS is not None:
+            # Exactly zero is padding: of a step of the source some weight is left, however little.
+            seen_BLS = self.covered_BLS.clamp(max=1.0)
+            scores_BL = scores_BL + self.beta * seen_BLS.where(seen_BLS > 0, 1.0).log().sum(2)
+        scores = torch.cat([self.scores_BN, scores_BL], dim=1)
         where_L3 = torch.stack([torch.full_like(places_L, n) for n in (length, 0, int(ended))], dim=1)
         where_L3[:, 1] = places_L
         where = torch.cat([self.where_BN3, where_L3.expand(*sums_BL.shape, 3)], dim=1)

@@ -69,6 +69,7 @@ class DecodingState:
         self.stopped = torch.zeros_like(limits, dtype=torch.bool)
         self.finished = limits <= 0
         self.done = bool(self.finished.all())
+        self.some = bool(self.finished.any())
 
     def advance(self, ended: Tensor) -> None:
         """Count one more step of the rows that were not finished; `ended` (B,) are those that stop with it."""
@@ -76,6 +77,7 @@ class DecodingState:
         self.lengths += live
         self.stopped |= ended & live
         self.finished = self.stopped | (self.lengths >= self.limits)
+        self.some = bool(self.finished.any())
         self.done = bool(self.finished.all())
 
 
@@ -152,7 +154,8 @@ def decode(
     with torch.no_grad():
         while not rows.done:
             # What a row that has ended would choose from is not looked at: a NaN there is nobody's.
-            logits = logits.masked_fill(rows.finished.unsqueeze(1), 0.0)
+            if rows.some:
+                logits = logits.masked_fill(rows.finished.unsqueeze(1), 0.0)
             ids_B, log_probs_B = sampler(logits, None if draws is None else draws.at(t))
             ids_B.masked_fill_(rows.finished, pad)
             ids_TB.add(ids_B)

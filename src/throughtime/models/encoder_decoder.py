@@ -6,42 +6,24 @@ K encoder features, H decoder features, V vocabulary, E features of an embedding
 
 import sys
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from throughtime.errors import ArgumentError
 from throughtime.models.beam import Hypotheses, beam_search
-from throughtime.models.bridge import BRIDGES
+from throughtime.models.bridge import BRIDGES, state_sizes
 from throughtime.models.decoding import Decoded, decode, step_of
-from throughtime.models.encoder_decoder_checks import check_attention, check_ids, check_layers
+from throughtime.models.encoder_decoder_checks import check_attention, check_ids, check_layers, check_upper
+from throughtime.models.encoder_decoder_state import DecoderState, EncodedSource, select_rows
 from throughtime.models.ids import check_tensor, read_ids, vocabulary_of
 from throughtime.models.modes import evaluating
 from throughtime.models.sampling import Sampler
 from throughtime.nn import LSTMState, Recurrent, TimeDistributed, dropouts
+from throughtime.nn.arguments import check_dropout
 from throughtime.nn.attention import Attention, AttentionMemory
 from throughtime.nn.lengths import read_lengths, valid_steps
-
-
-class EncodedSource(NamedTuple):
-    """What a decoder needs of its sources, made once."""
-
-    memory: AttentionMemory | None
-    """What the attention looks at; None without attention."""
-    state: Any
-    """The state in which the decoder starts."""
-    rows: int
-    """B, the number of sources."""
-
-
-class DecoderState(NamedTuple):
-    """What a decoder hands from one step to the next."""
-
-    state: Any
-    """Of the recurrent layer: tensors (L, R, H)."""
-    feed: Tensor | None
-    """The last attentional vector (R, H), where it is fed to the next step."""
 
 
 class EncoderDecoder(nn.Module):
@@ -52,6 +34,11 @@ class EncoderDecoder(nn.Module):
     (3) with attention: context_t = Σ_s α_ts m_s, and a_t = tanh(W_c [context_t; h_t]); without: a_t = h_t
     (4) logits of y_t = head(a_t)
     (5) with input feeding, (2) reads [embedding(y_{t-1}); a_{t-1}] instead, with a_0 = 0
+    (6) with a layer `upper` above the attention, (3) and (4) read u_t = upper([context_t; h_t], u_{t-1}), from zeros,
+        in place of h_t: it sees what has been attended to so far, as (5) does, and yet the whole target is one fused
+        sequence of each layer
+    (7) with `dropout`, m_s and [context_t; h_t] (u_t) lose a share of their numbers while training, the same ones at
+        every step of a sequence; step by step others at each
 
     The whole is time first. Its state while decoding is a `DecoderState`. It does not stream: the decoder begins when
     the source has ended; `Aligned` gives an output at every input.
@@ -69,6 +56,8 @@ class EncoderDecoder(nn.Module):
         attention: queries of H, keys of the encoder's output size.
         bridge: "linear" (`LinearBridge`), "copy" (`CopyBridge`), or a module from the encoder's state to the decoder's.
         input_feeding: (5).
+        upper: (6), one way, of K + H input features and H output features; needs an attention.
+        dropout: (7), in [0, 1].
         bos: the id before the first one of a target.
         eos: the id that ends a target.
         pad: what stands past the end of what is written.
@@ -98,6 +87,8 @@ class EncoderDecoder(nn.Module):
         *,
         bridge: str | nn.Module = "linear",
         input_feeding: bool = False,
+        upper: Recurrent | None = None,
+        dropout: float = 0.0,
         bos: int = 1,
         eos: int = 2,
         pad: int = 0,
@@ -105,6 +96,8 @@ class EncoderDecoder(nn.Module):
         super().__init__()
         check_layers(encoder, decoder)
         check_attention(attention, encoder, decoder, input_feeding)
+        check_upper(upper, attention, decoder)
+        check_dropout("EncoderDecoder", dropout)
         check_ids(target_embedding, bos=bos, eos=eos, pad=pad)
         self.source_embedding = source_embedding
         self.encoder = encoder
@@ -113,6 +106,8 @@ class EncoderDecoder(nn.Module):
         self.head = TimeDistributed(head)
         self.attention = attention
         self.input_feeding = input_feeding
+        self.upper = upper
+        self.dropout = dropout
         self.bos, self.eos, self.pad = bos, eos, pad
         if not isinstance(bridge, nn.Module) and bridge not in BRIDGES:
             raise ArgumentError(
@@ -176,7 +171,7 @@ class EncoderDecoder(nn.Module):
             # Before any product: NaN in the padding times a zero gradient would be NaN in the embedding's gradient.
             source = source.where(valid_SB.reshape(S, B, *(1,) * (source.dim() - 2)), 0)
         memory_SBK, state = self.encoder(self.source_embedding(source), lengths=lengths_B)
-        memory = None if self.attention is None else self.attention.precompute(memory_SBK, lengths_B)
+        memory = None if self.attention is None else self.attention.precompute(self._drop(memory_SBK), lengths_B)
         return EncodedSource(memory, self.bridge(state), B)
 
     def forward(
@@ -220,18 +215,36 @@ class EncoderDecoder(nn.Module):
                 f"EncoderDecoder: expected a seed with teacher_forcing={teacher_forcing}, got None; pass seed=0, and "
                 "another one at each update"
             )
-        encoded = self.encode(source, source_lengths)
-        inputs_TB, lengths_B = self._read_target(target, target_lengths, encoded.rows)
-        if teacher_forcing == 1 and not self.input_feeding:
-            hidden_TBH, _ = self.decoder(self.target_embedding(inputs_TB), encoded.state, lengths=lengths_B)
-            vectors_TBH, _ = self._attend(hidden_TBH, encoded.memory)
+        if teacher_forcing == 1:
+            vectors_TBH, lengths_B = self.vectors(source, source_lengths, target, target_lengths)
             logits_TBV: Tensor = self.head(vectors_TBH, lengths_B)
             return logits_TBV
-        if teacher_forcing == 1:
-            return self._step_by_step(inputs_TB, None, encoded, lengths_B)
+        encoded = self.encode(source, source_lengths)
+        inputs_TB, lengths_B = self._read_target(target, target_lengths, encoded.rows)
         generator = torch.Generator().manual_seed(0 if seed is None else seed)
         gold_TB = torch.rand(inputs_TB.shape, generator=generator) < teacher_forcing
-        return self._step_by_step(inputs_TB, gold_TB.to(inputs_TB.device), encoded, lengths_B)
+        logits_TBV = torch.stack(self._step_by_step(inputs_TB, gold_TB.to(inputs_TB.device), encoded))
+        if lengths_B is None:
+            return logits_TBV
+        return logits_TBV.masked_fill(~valid_steps(lengths_B, len(logits_TBV)).unsqueeze(2), 0.0)
+
+    def vectors(
+        self, source: Tensor, source_lengths: Any, target: Tensor, target_lengths: Any = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """What the head makes logits of, (T, B, H), the decoder reading the target; and the target's lengths.
+
+        For a loss that takes the head of the valid steps alone. What stands past a length is not defined.
+
+        Raises:
+            As `forward`.
+        """
+        encoded = self.encode(source, source_lengths)
+        inputs_TB, lengths_B = self._read_target(target, target_lengths, encoded.rows)
+        if self.input_feeding:
+            return torch.stack(self._step_by_step(inputs_TB, None, encoded)), lengths_B
+        hidden_TBH, _ = self.decoder(self.target_embedding(inputs_TB), encoded.state, lengths=lengths_B)
+        vectors_TBH, _, _ = self._attend(hidden_TBH, encoded.memory, partial(self._above, lengths=lengths_B))
+        return vectors_TBH, lengths_B
 
     def greedy(
         self, source: Tensor, source_lengths: Any = None, *, limit: int | Tensor
@@ -269,7 +282,7 @@ class EncoderDecoder(nn.Module):
         weights: list[Tensor] = []
         with torch.no_grad(), evaluating(self):
             encoded = self.encode(source, source_lengths)
-            step = self._step_function(encoded)
+            step = self.step_function(encoded)
 
             def step_and_note(ids_B: Tensor, live: DecoderState) -> tuple[Tensor, DecoderState]:
                 logits_BV, live, weights_BS = step(ids_B, live)
@@ -277,7 +290,7 @@ class EncoderDecoder(nn.Module):
                     weights.append(weights_BS)
                 return logits_BV, live
 
-            logits_BV, live = step_and_note(*self._start(encoded, source.device))
+            logits_BV, live = step_and_note(*self.start(encoded, source.device))
             found = decode(
                 logits_BV,
                 live,
@@ -300,9 +313,11 @@ class EncoderDecoder(nn.Module):
         source: Tensor,
         source_lengths: Any = None,
         *,
-        limit: int,
+        limit: int | Tensor,
         width: int = 5,
         alpha: float = 0.6,
+        beta: float = 0.0,
+        no_repeat: int = 0,
         n_best: int = 1,
     ) -> Hypotheses:
         """The n best targets that a beam finds, with scores, log-probabilities and attention weights (T, B, N, S).
@@ -315,33 +330,52 @@ class EncoderDecoder(nn.Module):
         """
         with torch.no_grad(), evaluating(self):
             encoded = self.encode(source, source_lengths)
-            first_B, live = self._start(encoded, source.device)
+            first_B, live = self.start(encoded, source.device)
             return beam_search(
-                self._step_function(encoded),
+                self.step_function(encoded),
                 live,
-                _select,
+                select_rows,
                 first_B,
                 eos=self.eos,
                 limit=limit,
                 width=width,
                 alpha=alpha,
+                beta=beta,
+                no_repeat=no_repeat,
                 n_best=n_best,
                 pad=self.pad,
             )
 
-    def _start(self, encoded: EncodedSource, device: torch.device) -> tuple[Tensor, DecoderState]:
+    def start(self, encoded: EncodedSource, device: torch.device) -> tuple[Tensor, DecoderState]:
         """The ids before the first, and the state before any step."""
         first_B = torch.full((encoded.rows,), self.bos, dtype=torch.int64, device=device)
         h_LBH = encoded.state if isinstance(encoded.state, Tensor) else encoded.state[0]
         feed_BH = h_LBH.new_zeros(encoded.rows, self.decoder.output_size) if self.input_feeding else None
-        return first_B, DecoderState(encoded.state, feed_BH)
+        return first_B, DecoderState(encoded.state, feed_BH, self._upper_start(encoded.rows, h_LBH))
 
-    def _step_function(self, encoded: EncodedSource) -> Any:
+    def _upper_start(self, rows: int, like: Tensor) -> Any:
+        """The state of zeros of the layer above the attention; None without one."""
+        if self.upper is None:
+            return None
+        zeros = [like.new_zeros(count, rows, features) for count, features in state_sizes(self.upper).values()]
+        return zeros[0] if len(zeros) == 1 else LSTMState(*zeros)
+
+    def _above(self, joined_TBX: Tensor, state: Any, lengths: Any = None) -> tuple[Tensor, Any]:
+        """The layer above the attention over whole sequences."""
+        assert self.upper is not None
+        found: tuple[Tensor, Any] = self.upper(joined_TBX, state, lengths=lengths)
+        return found
+
+    def packed(self) -> tuple[Any, Any]:
+        """The steps of the decoder and of what is above its attention, their weights packed as they are now."""
+        return step_of(self.decoder), None if self.upper is None else step_of(self.upper)
+
+    def step_function(self, encoded: EncodedSource, packed: tuple[Any, Any] | None = None) -> Any:
         """(ids (R,), state) to logits (R, V), the next state and weights (R, S); without gradients, weights packed."""
-        recurrent = step_of(self.decoder)
+        recurrent, above = self.packed() if packed is None else packed
 
         def step(ids_R: Tensor, live: DecoderState) -> tuple[Tensor, DecoderState, Tensor | None]:
-            vector_RH, state, weights_RS = self._one(recurrent, ids_R, live, encoded)
+            vector_RH, state, weights_RS = self._one(recurrent, above, ids_R, live, encoded)
             return self._logits(vector_RH), state, weights_RS
 
         return step
@@ -358,47 +392,68 @@ class EncoderDecoder(nn.Module):
         return logits_RV
 
     def _one(
-        self, recurrent: Any, ids_R: Tensor, live: DecoderState, encoded: EncodedSource
+        self, recurrent: Any, above: Any, ids_R: Tensor, live: DecoderState, encoded: EncodedSource
     ) -> tuple[Tensor, DecoderState, Tensor | None]:
-        """(2), (3) and (5) for one step: the attentional vector (R, H), the next state, the weights (R, S)."""
+        """(2), (3), (5) and (6) for one step: the attentional vector (R, H), the next state, the weights (R, S)."""
         x_RE = self.target_embedding(ids_R)
         if live.feed is not None:
             x_RE = torch.cat([x_RE, live.feed], dim=1)
         hidden_RH, state = recurrent(x_RE, live.state)
         # The hypotheses of one source stand side by side: so many queries to one memory.
         queries = ids_R.shape[0] // encoded.rows if encoded.rows else 1
+
+        def step_above(joined_QBX: Tensor, upper: Any) -> tuple[Tensor, Any]:
+            found_RH, upper = above(joined_QBX.transpose(0, 1).flatten(0, 1), upper)
+            return found_RH.unflatten(0, (encoded.rows, queries)).transpose(0, 1), upper
+
         hidden_QBH = hidden_RH.unflatten(0, (encoded.rows, queries)).transpose(0, 1)
-        vector_QBH, weights_QBS = self._attend(hidden_QBH, encoded.memory)
+        vector_QBH, weights_QBS, upper = self._attend(hidden_QBH, encoded.memory, step_above, live.upper)
         vector_RH = vector_QBH.transpose(0, 1).flatten(0, 1)
         weights_RS = None if weights_QBS is None else weights_QBS.transpose(0, 1).flatten(0, 1)
-        return vector_RH, DecoderState(state, vector_RH if self.input_feeding else None), weights_RS
+        return vector_RH, DecoderState(state, vector_RH if self.input_feeding else None, upper), weights_RS
 
-    def _attend(self, hidden_TBH: Tensor, memory: AttentionMemory | None) -> tuple[Tensor, Tensor | None]:
-        """(3): the attentional vectors (T, B, H) and the weights (T, B, S)."""
-        if self.attention is None or self.combine is None or memory is None:
-            return hidden_TBH, None
-        context_TBK, weights_TBS = self.attention(hidden_TBH, memory)
-        return torch.tanh(self.combine(torch.cat([context_TBK, hidden_TBH], dim=2))), weights_TBS
+    def _attend(
+        self, hidden_TBH: Tensor, memory: AttentionMemory | None, above: Any, upper: Any = None
+    ) -> tuple[Tensor, Tensor | None, Any]:
+        """(3) and (6): the attentional vectors (T, B, H), the weights (T, B, S) and the state above.
 
-    def _step_by_step(
-        self, inputs_TB: Tensor, gold_TB: Tensor | None, encoded: EncodedSource, lengths_B: Tensor | None
-    ) -> Tensor:
-        """The logits (T, B, V), differentiable; where `gold_TB` is False, a step reads what the last found likeliest.
-
-        Without a choice to make, the head is left to the end, where it takes all steps at once.
+        Args:
+            above: the layer `upper` over the axes of `hidden_TBH`: ([context; h], state) to outputs and a state.
+            upper: its state; None for zeros.
         """
-        ids_B, live = self._start(encoded, inputs_TB.device)
+        if self.attention is None or self.combine is None or memory is None:
+            return hidden_TBH, None, None
+        context_TBK, weights_TBS = self.attention(hidden_TBH, memory)
+        joined_TBX = self._drop(torch.cat([context_TBK, hidden_TBH], dim=2))
+        if self.upper is not None:
+            above_TBH, upper = above(joined_TBX, upper)
+            joined_TBX = torch.cat([joined_TBX[..., : context_TBK.shape[2]], self._drop(above_TBH)], dim=2)
+        return torch.tanh(self.combine(joined_TBX)), weights_TBS, upper
+
+    def _drop(self, x_TBF: Tensor) -> Tensor:
+        """(7): one mask for all steps, which costs a T-th of one for each."""
+        if not self.training or not self.dropout:
+            return x_TBF
+        keep_1BF = torch.ones_like(x_TBF[:1])
+        return x_TBF * nn.functional.dropout(keep_1BF, self.dropout)
+
+    def _step_by_step(self, inputs_TB: Tensor, gold_TB: Tensor | None, encoded: EncodedSource) -> list[Tensor]:
+        """Of every step the vector (B, H), or with `gold_TB` the logits (B, V); differentiable.
+
+        Where `gold_TB` is False, a step reads what the last found likeliest.
+        """
+        ids_B, live = self.start(encoded, inputs_TB.device)
         found: list[Tensor] = []
         masks_at = dropouts.over_pieces(self.decoder, inputs_TB.device)
+        upper_at = None if self.upper is None else dropouts.over_pieces(self.upper, inputs_TB.device)
         for t, target_B in enumerate(inputs_TB):
             if t > 0:
                 ids_B = target_B if gold_TB is None else target_B.where(gold_TB[t], found[-1].argmax(1))
-            vector_BH, live, _ = self._one(partial(self.decoder.step, **masks_at(t)), ids_B, live, encoded)
+            above = None if self.upper is None or upper_at is None else partial(self.upper.step, **upper_at(t))
+            step = partial(self.decoder.step, **masks_at(t))
+            vector_BH, live, _ = self._one(step, above, ids_B, live, encoded)
             found.append(vector_BH if gold_TB is None else self._logits(vector_BH))
-        logits_TBV: Tensor = torch.stack(found) if gold_TB is not None else self.head(torch.stack(found), lengths_B)
-        if gold_TB is None or lengths_B is None:
-            return logits_TBV
-        return logits_TBV.masked_fill(~valid_steps(lengths_B, len(found)).unsqueeze(2), 0.0)
+        return found
 
     def _read_target(self, target: Tensor, lengths: Any, B: int) -> tuple[Tensor, Tensor | None]:
         """What the decoder reads, (T, B): bos, then the target without its last id; and the lengths."""
@@ -416,11 +471,3 @@ class EncoderDecoder(nn.Module):
         known = vocabulary_of(self.target_embedding) or sys.maxsize
         inputs_TB = read_ids("EncoderDecoder", "target", inputs_TB, "TB", known, target.device, valid_TB)
         return inputs_TB, lengths_B
-
-
-def _select(live: DecoderState, rows_R: Tensor) -> DecoderState:
-    """The state of these rows."""
-    feed = None if live.feed is None else live.feed.index_select(0, rows_R)
-    if isinstance(live.state, Tensor):
-        return DecoderState(live.state.index_select(1, rows_R), feed)
-    return DecoderState(LSTMState(*(s.index_select(1, rows_R) for s in live.state)), feed)

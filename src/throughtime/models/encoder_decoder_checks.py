@@ -80,3 +80,32 @@ def check_attention(attention: Any, encoder: Recurrent, decoder: Recurrent, inpu
                 f"EncoderDecoder: expected an attention of {name} {layer.output_size}, the {whose}'s output, got "
                 f"{got}; build it with {name}={layer.output_size}"
             )
+
+
+def check_upper(upper: Any, attention: Any, decoder: Recurrent) -> None:
+    """None, or a one-way layer over [context; h] whose output has the decoder's size.
+
+    Raises:
+        ArgumentTypeError: another kind of module.
+        ArgumentError: `batch_first`, both ways, another size, or no attention below it.
+    """
+    if upper is None:
+        return
+    if attention is None:
+        raise ArgumentError(
+            "EncoderDecoder: expected an attention below upper, got None; add a layer to the decoder instead"
+        )
+    if not isinstance(upper, Recurrent):
+        raise ArgumentTypeError(
+            f"EncoderDecoder: expected upper to be a layer of throughtime.nn, got {type(upper).__name__}; "
+            "build it from there"
+        )
+    if upper.batch_first or upper.bidirectional:
+        which = "batch_first" if upper.batch_first else "bidirectional"
+        raise ArgumentError(f"EncoderDecoder: expected a one-way, time-first upper, got {which}=True; leave it out")
+    wanted = attention.key_size + decoder.output_size
+    if (upper.input_size, upper.output_size) != (wanted, decoder.output_size):
+        raise ArgumentError(
+            f"EncoderDecoder: expected upper to map {wanted} features, of context and decoder, to "
+            f"{decoder.output_size}, got {upper.input_size} to {upper.output_size}; build it so"
+        )

@@ -41,6 +41,8 @@ class Table:
     head: Sequence[str] = ()
     numbers: bool = False
     """All cells but the names are numbers, set to the right."""
+    wide: bool = False
+    """Cells keep a width that can be read: on a phone the table scrolls."""
     best: frozenset[tuple[int, int]] = frozenset()
     """Cells set bold: row and column, the name's column being 0."""
     marked: frozenset[int] = frozenset()
@@ -75,6 +77,10 @@ class Page:
     """Whether the verdict is good news."""
     tiles: Sequence[tuple[str, str]] = field(default=())
     """The few numbers to see first: name and value."""
+    lang: str = "en"
+    """Of its words, as HTML names languages."""
+    note: str = ""
+    """Below everything, in grey."""
 
 
 def check_report_target(path: str | os.PathLike[str]) -> None:
@@ -179,7 +185,7 @@ def _render(page: Page) -> str:
 
     shown = {
         "title": page.title, "subtitle": page.subtitle, "verdict": page.verdict, "good": page.good,
-        "tiles": page.tiles, "sections": sections,
+        "tiles": page.tiles, "sections": sections, "lang": page.lang, "note": page.note,
     }  # fmt: skip
     text: str = environment.get_template(_TEMPLATE).render(page=shown, light=LIGHT, dark=DARK, version=__version__)
     return text

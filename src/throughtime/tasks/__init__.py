@@ -2,10 +2,15 @@
 
 Estimator         what they share
 Classifier        what a text is
+Composer          what a piece of music is like, and how it goes on
 Forecaster        the next values of series
 LanguageModel     which symbol comes next in text
+Recognizer        what is happening, from sensors or a camera
 Tagger            which tokens of a text are what
+Transcriber       what is said in sound
+Translator        sentences in another language
 load              the right estimator for a model folder
+export_onnx       a fitted estimator for ONNX Runtime
 
 compare           cells side by side, each trained for the same time from the same seeds
 Comparison        what it found
@@ -31,9 +36,14 @@ if TYPE_CHECKING:
     from throughtime.tasks.classify import Classifier
     from throughtime.tasks.comparison import Contest, compare
     from throughtime.tasks.comparison_records import Comparison
+    from throughtime.tasks.compose import Composer
+    from throughtime.tasks.exported import export_onnx
     from throughtime.tasks.forecast import ForecastContest, Forecaster, ForecastSearch
     from throughtime.tasks.language import LanguageModel
+    from throughtime.tasks.recognize import Recognizer
     from throughtime.tasks.tag import Tagger
+    from throughtime.tasks.transcribe import Transcriber
+    from throughtime.tasks.translate import Translator
     from throughtime.tasks.tuning import Search, tune
     from throughtime.tasks.tuning_records import Between, Choice, Trial, Tuning
 
@@ -42,17 +52,22 @@ __all__ = [
     "Choice",
     "Classifier",
     "Comparison",
+    "Composer",
     "Contest",
     "Estimator",
     "ForecastContest",
     "ForecastSearch",
     "Forecaster",
     "LanguageModel",
+    "Recognizer",
     "Search",
     "Tagger",
+    "Transcriber",
+    "Translator",
     "Trial",
     "Tuning",
     "compare",
+    "export_onnx",
     "load",
     "tune",
 ]
@@ -60,11 +75,16 @@ __all__ = [
 # Each comes with the first use of its name: who loads a forecaster does not wait for the other tasks.
 _ROOMS = {
     "Classifier": "classify",
+    "Composer": "compose",
     "Forecaster": "forecast",
     "ForecastContest": "forecast",
     "ForecastSearch": "forecast",
     "LanguageModel": "language",
+    "Recognizer": "recognize",
     "Tagger": "tag",
+    "Transcriber": "transcribe",
+    "Translator": "translate",
+    "export_onnx": "exported",
     "Comparison": "comparison_records",
     "Contest": "comparison",
     "compare": "comparison",
@@ -75,7 +95,16 @@ _ROOMS = {
     "Search": "tuning",
     "tune": "tuning",
 }
-_ESTIMATORS = {"classify": "Classifier", "forecast": "Forecaster", "language": "LanguageModel", "tag": "Tagger"}
+_ESTIMATORS = {
+    "classify": "Classifier",
+    "compose": "Composer",
+    "forecast": "Forecaster",
+    "language": "LanguageModel",
+    "recognize": "Recognizer",
+    "tag": "Tagger",
+    "transcribe": "Transcriber",
+    "translate": "Translator",
+}
 
 
 def __getattr__(name: str) -> Any:

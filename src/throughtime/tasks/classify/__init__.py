@@ -14,6 +14,7 @@ explanation  Explanation: what each token adds to a decision
 evaluation   ClassEvaluation: a model's figures beside the baselines'
 parameters   hyper-parameters, checked
 stored       the parts of a model folder
+exported     what ONNX Runtime gets: `throughtime.tasks.export_onnx`
 """
 
 from throughtime.tasks.classify.classifier import Classifier

@@ -5,7 +5,7 @@ Axes in names: N texts, T tokens of a text, X n-grams of all texts one after ano
 
 import zlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,24 @@ def joined(rows: Sequence[Keys]) -> Features:
     """Each text's own n-grams, one text after another."""
     sizes = np.array([len(row) for row in rows], dtype=np.int64)
     return Features(np.concatenate([_NONE, *rows]), np.cumsum(sizes) - sizes)
+
+
+def hashing(most: int, spelling: int) -> dict[str, Any]:
+    """The rule by which n-grams become keys, for who reads an exported model without this library."""
+    return {
+        "most": most,
+        "spelling": spelling,
+        "golden": int(_GOLDEN),
+        "mix": [int(_MIX1), int(_MIX2)],
+        "salt": _SALT,
+        "begin": _BEGIN,
+        "end": _END,
+        "rule": "unsigned, modulo 2**64: hash(s) = crc32(s) << 32 | crc32(s, salt) of the UTF-8 bytes; mixed(x): "
+        "x = (x ^ x >> 30) * mix[0]; x = (x ^ x >> 27) * mix[1]; x ^ x >> 31. The key of tokens t_1 ... t_n, n from 1 "
+        "to most: k = 0, then k = mixed(k * mix[0] + hash(t_i) + golden) for each. With spelling > 0 also, of each "
+        "token and each piece of so many characters of begin + token + end: hash(begin + end + piece). The input takes "
+        "the same 64 bits as int64",
+    }
 
 
 def _hash(text: str) -> int:

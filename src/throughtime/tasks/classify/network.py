@@ -184,7 +184,7 @@ class Pretrained(nn.Module):
 
 def turned(x_TBE: Tensor, lengths_B: Tensor) -> Tensor:
     """Steps 1 to n of each row in reverse order, n its length; the others stay where they are."""
-    step_TB = torch.arange(len(x_TBE), device=x_TBE.device).unsqueeze(1).expand(-1, x_TBE.shape[1])
+    step_TB = torch.arange(x_TBE.shape[0], device=x_TBE.device).unsqueeze(1).expand(-1, x_TBE.shape[1])
     inside_TB = (step_TB > 0) & (step_TB <= lengths_B)
     from_TB = torch.where(inside_TB, lengths_B + 1 - step_TB, step_TB)
     return x_TBE.gather(0, from_TB.unsqueeze(2).expand_as(x_TBE))

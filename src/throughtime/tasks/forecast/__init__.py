@@ -30,6 +30,7 @@ parameters   the checks of a forecaster's options
 health       the gradient health of a fitted forecaster
 summary      what was chosen, in a few lines
 stored       the parts of a model folder
+exported     what ONNX Runtime gets: `throughtime.tasks.export_onnx`
 plain        the nets of older folders
 held_out     series whose end judges forecasters
 contest      ForecastContest: what cells are compared on

@@ -285,7 +285,7 @@ def centre_at(values_BL: Tensor, ends: list[int], design: Design) -> Tensor:
 
 def anchor_at(values_BL: Tensor, ends: list[int], design: Design, K: int) -> Tensor:
     """The anchor of K forecasts after so many steps of history: (B, len(ends), K)."""
-    B, N = len(values_BL), len(ends)
+    B, N = values_BL.shape[0], len(ends)
     if design.anchor == "level":
         return values_BL.new_zeros(B, N, K)
     if design.anchor == "last":

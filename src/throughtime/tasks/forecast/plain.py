@@ -102,7 +102,7 @@ def _from_the_left(batch: Batch) -> tuple[Tensor, Tensor]:
     """Histories (L, B) that begin at 0, their first value repeated past their end, and their lengths (B,)."""
     values_BL, L = batch.history_BL, batch.history
     if batch.mask is None:
-        return values_BL.t(), torch.full((len(values_BL),), L)
+        return values_BL.t(), torch.full((values_BL.shape[0],), L)
     before = batch.mask[:, :L].argmax(dim=1)
     index = (torch.arange(L).unsqueeze(0) + before.unsqueeze(1)) % L
     return values_BL.gather(1, index).t(), L - before

@@ -171,7 +171,7 @@ class Direct(Strategy):
         centre_B1 = centre_at(values_BL, [d.input_size], d)
         context_BE = self.encoder.context(batch)
         hidden_nBH, states = self.encoder(batch, centre_B1, context_BE)
-        B = len(values_BL)
+        B = values_BL.shape[0]
         if self.parallel:
             u_BJH = self.decode(batch, states, context_BE)
             made = self.out(u_BJH).view(B, -1, d.outputs)[:, : d.horizon]
@@ -200,7 +200,7 @@ class Direct(Strategy):
     def decode(self, batch: Batch, states: list[Any], context_BE: Tensor | None) -> Tensor:
         """The outputs of the stack for each future segment, equations (1) and (2): (B, J, H)."""
         d, J, s = self.design, self.ahead, self.design.segment
-        B = len(batch.values)
+        B = batch.values.shape[0]
         z_BJH = self.position.expand(B, J, -1)
         known: list[Tensor] = []
         if batch.future is not None:
@@ -254,7 +254,7 @@ class Sequence(Strategy):
             K = d.horizon
             ahead_BnKF = torch.stack([batch.future[:, end : end + K] for end in ends], dim=1)
             hidden_nBH = hidden_nBH + torch.relu(self.known(ahead_BnKF.flatten(2))).transpose(0, 1)
-        made_BnKR = self.out(self.drop(hidden_nBH.transpose(0, 1))).view(len(values_BL), len(ends), d.horizon, -1)
+        made_BnKR = self.out(self.drop(hidden_nBH.transpose(0, 1))).view(values_BL.shape[0], len(ends), d.horizon, -1)
         return self.located(made_BnKR, values_BL, centre_Bn, ends)
 
     def raw(self, batch: Batch) -> Tensor:
@@ -301,7 +301,7 @@ class Recursive(Strategy):
         if self.known is not None:
             ahead_BNsF = torch.stack([future[:, end : end + s] for end in ends], dim=1)
             hidden_BnH = hidden_BnH + torch.relu(self.known(ahead_BNsF.flatten(2)))
-        made = self.out(self.drop(hidden_BnH)).view(len(values_BT), len(ends), s, d.outputs)
+        made = self.out(self.drop(hidden_BnH)).view(values_BT.shape[0], len(ends), s, d.outputs)
         return self.located(made, values_BT, centre_BN, ends)
 
     def one_ahead(self, batch: Batch, last: bool = False) -> tuple[Tensor, list[Any], Tensor | None]:
@@ -347,7 +347,7 @@ class Recursive(Strategy):
             change = None
             if d.seasonal:
                 change = (new_BS - values_BT[:, T - s - d.season_length : T - d.season_length]).unsqueeze(1)
-            past = None if batch.past is None else batch.past.new_zeros(len(new_BS), 1, s, d.past)
+            past = None if batch.past is None else batch.past.new_zeros(new_BS.shape[0], 1, s, d.past)
             known = None if future is None else future[:, L + (number - 1) * s : L + number * s].unsqueeze(1)
             move = centre_B1 - before_B1 if self.encoder.local else None
             x_1BX = self.encoder.describe(own_BS.unsqueeze(1), change, None, past, known, move, context_BE)

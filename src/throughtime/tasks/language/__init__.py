@@ -10,6 +10,7 @@ evaluation       LanguageEvaluation: exact log-probabilities of whole texts
 baseline         Bigram: how often a symbol follows another
 parameters       hyper-parameters, checked, and what follows from them
 stored           the parts of a model folder
+exported         what ONNX Runtime gets: `throughtime.tasks.export_onnx`
 """
 
 from throughtime.tasks.language.evaluation import LanguageEvaluation

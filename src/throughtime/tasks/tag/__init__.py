@@ -13,6 +13,7 @@ baselines   the most frequent tag of each token, and a linear classifier of each
 evaluation  TagEvaluation: a model's figures beside the baselines'
 parameters  hyper-parameters, checked
 stored      the parts of a model folder
+exported    what ONNX Runtime gets: `throughtime.tasks.export_onnx`
 """
 
 from throughtime.tasks.tag.entities import Entity

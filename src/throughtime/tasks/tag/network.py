@@ -79,10 +79,10 @@ class LetterConvolution(nn.Module):
 
     def forward(self, x: Tensor, *, lengths: Tensor) -> Tensor:
         """Two zeros stand before the first character and after the last one of each form."""
-        if not len(x):  # torch convolves nothing that has no step
+        if not x.shape[0]:  # torch convolves nothing that has no step
             x = nn.functional.pad(x, (0, 0, 0, 0, 0, 1))
-        steps = torch.arange(len(x) + _KERNEL - 1, device=x.device).unsqueeze(1)
-        x = x.masked_fill((steps[: len(x)] >= lengths).unsqueeze(2), 0.0)
+        steps = torch.arange(x.shape[0] + _KERNEL - 1, device=x.device).unsqueeze(1)
+        x = x.masked_fill((steps[: x.shape[0]] >= lengths).unsqueeze(2), 0.0)
         found_FCX: Tensor = self.convolution(x.permute(1, 2, 0))
         # What sees the padding of a batch alone does not count.
         beyond_FX = (steps >= lengths + _KERNEL - 1).T
