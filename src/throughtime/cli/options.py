@@ -33,7 +33,6 @@ __all__ = [
     "numbers_of",
     "read_data",
     "read_for",
-    "run_options",
     "use_threads",
 ]
 
@@ -164,23 +163,6 @@ def use_threads(threads: int | None) -> None:
     import torch
 
     torch.set_num_threads(threads)
-
-
-def run_options(folder: Path | None, resume: bool, steps: int | None, minutes: float | None) -> dict[str, Any] | None:
-    """What a `RunFolder` is made of; None without a folder, which the other options need.
-
-    Raises:
-        ArgumentError: another option without a folder.
-    """
-    given = {"--resume": resume or None, "--checkpoint-steps": steps, "--checkpoint-minutes": minutes}
-    if folder is None:
-        for name, value in given.items():
-            if value is not None:
-                shown = name if value is True else f"{name} {value}"
-                raise ArgumentError(f"train: expected --checkpoint DIR beside {name}, got {shown} alone; give a folder")
-        return None
-    options: dict[str, Any] = {"path": folder, "resume": resume, "every_steps": steps}
-    return options if minutes is None else {**options, "every_minutes": minutes}
 
 
 def read_data(path: Path, *, fill: str | None = None, missing: str = "keep", **columns: Any) -> "SeriesSet":

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from throughtime.cli.options import run_options, use_threads
+from throughtime.cli.options import use_threads
 from throughtime.errors import ArgumentError
 
 __all__ = [
@@ -97,7 +97,7 @@ class TrainingJob:
         from throughtime.data import check_model_target
 
         check_model_target(out)
-        self._run = run_options(checkpoint, resume, checkpoint_steps, checkpoint_minutes)
+        self._run = _run_options(checkpoint, resume, checkpoint_steps, checkpoint_minutes)
         use_threads(threads)
         if minutes is not None and not 0 < minutes < float("inf"):
             raise ArgumentError(f"--minutes: expected a number above 0, got {minutes:g}; give 5 or so")
@@ -143,3 +143,20 @@ class TrainingJob:
             kept = f"epoch {history.best_epoch} of {history.history[-1].epoch}"
             typer.echo(f"throughtime: interrupted; the best model so far ({kept}) was saved in {self.out}", err=True)
             raise typer.Exit(INTERRUPTED)
+
+
+def _run_options(folder: Path | None, resume: bool, steps: int | None, minutes: float | None) -> dict[str, Any] | None:
+    """What a `RunFolder` is made of; None without a folder, which the other options need.
+
+    Raises:
+        ArgumentError: another option without a folder.
+    """
+    given = {"--resume": resume or None, "--checkpoint-steps": steps, "--checkpoint-minutes": minutes}
+    if folder is None:
+        for name, value in given.items():
+            if value is not None:
+                shown = name if value is True else f"{name} {value}"
+                raise ArgumentError(f"train: expected --checkpoint DIR beside {name}, got {shown} alone; give a folder")
+        return None
+    options: dict[str, Any] = {"path": folder, "resume": resume, "every_steps": steps}
+    return options if minutes is None else {**options, "every_minutes": minutes}
