@@ -46,7 +46,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "truncated weights": (lambda folder: truncate(folder / "model.safetensors", 0.7), ("model.safetensors",)),
     "truncated description": (lambda folder: truncate(folder / "model.json", 0.5), ("model.json",)),
     "newer": (lambda folder: edit(folder, format_version=999), ("999",)),
-    "another task": (lambda folder: edit(folder, task="translate"), ("'translate'",)),
+    "another task": (lambda folder: edit(folder, task="juggle"), ("'juggle'",)),
     "no JSON": (lambda folder: (folder / "model.json").write_bytes(b"\xff\xfe\0"), ("model.json",)),
     "not ours": (lambda folder: (folder / "model.json").write_text('{"model_type": "bert"}'), ("model.json",)),
     "wrong sizes": (lambda folder: shrink(folder), ("do not fit together",)),
