@@ -139,6 +139,14 @@ struct BackwardCall : Inputs<T> {
     Health health;
 };
 
+// What a forward pass saved, in the caller's order. Of the inputs: T_, B, H, lengths, reverse and threads, and for layer
+// normalisation `norm` and the biases.
+template <class T>
+struct GatesCall : Inputs<T> {
+    const Saved<T>* saved;  // saved: what the forward pass wrote, under the same instruction set
+    T* gates;               // gates: [slots,T,B,H] contiguous, the slots of csrc/cells.h, zero past a length
+};
+
 // Weights as the forward kernels read them, in blocks of one vector register's units. Owner: the caller's arena.
 // Products take terms: one weight, or where the instruction set multiplies pairs of bfloat16, two (csrc/vec.h).
 template <class T>
@@ -173,7 +181,7 @@ struct Kernels {
     PackedWeights<T> (*pack[cell_count])(const Inputs<T>&, class Arena&);
     std::size_t (*step_scratch[cell_count])(Index B, Index I, Index H);
     void (*step[cell_count])(const StepCall<T>&);
-    Index lanes;  // units of a vector, in `saved` too
+    void (*gates[cell_count])(const GatesCall<T>&);
 };
 
 }  // namespace throughtime

@@ -242,6 +242,33 @@ void sequence_backward(int cell, int dtype, Index T, Index B, Index I, Index H, 
     });
 }
 
+void saved_gates(int cell, int dtype, Index T, Index B, Index H, Address saved, Address lengths, bool reverse,
+                 int threads, Address gates, const nb::object& norm) {
+    const CellId id = cell_id(cell);
+    const Norm normed(norm, id, 6);
+    if (!cell_shape(id).saves) {
+        throw std::invalid_argument("saved_gates: expected a cell that saves gates, got cell " + std::to_string(cell));
+    }
+    with_dtype(dtype, [&](auto zero) {
+        using Number = decltype(zero);
+        GatesCall<Number> call{};
+        call.T_ = T;
+        call.B = B;
+        call.H = H;
+        call.lengths = at<const int64_t>(lengths);
+        call.reverse = reverse;
+        call.threads = threads;
+        call.norm = normed.weights<Number>();
+        call.bias_ih = at<const Number>(normed.at[4]);
+        call.bias_hh = at<const Number>(normed.at[5]);
+        call.saved = at<const Saved<Number>>(saved);
+        call.gates = at<Number>(gates);
+        const auto run = kernels_of<Number>(id, H).gates[cell];
+        const nb::gil_scoped_release released;
+        run(call);
+    });
+}
+
 void drop_mask(uint64_t seed, int64_t stream, int kind, double p, Index rows, Index columns, int dtype, Address mask) {
     if (kind < 0 || kind > static_cast<int>(MaskKind::zoneout_c)) {
         throw std::invalid_argument("drop_mask: expected a kind from 0 to 3, got " + std::to_string(kind));
@@ -342,12 +369,6 @@ NB_MODULE(_native, m) {
     m.def(
         "saved_width", [](int cell, Index hidden, bool zoneout) { return saved_width(cell_id(cell), hidden, zoneout); },
         "cell"_a, "hidden_size"_a, "zoneout"_a = false, "Values of `saved` for each (time, row).");
-    m.def(
-        "saved_lanes",
-        [](int dtype, Index hidden) {
-            return with_dtype(dtype, [&](auto zero) { return kernels<decltype(zero)>(hidden).lanes; });
-        },
-        "dtype"_a, "hidden_size"_a, "Units of a vector in `saved`, under the instruction set in use.");
     m.attr("saved_unit_multiple") = saved_unit_multiple;
     m.def("drop_mask", &drop_mask, "seed"_a, "stream"_a, "kind"_a, "p"_a, "rows"_a, "columns"_a, "dtype"_a, "mask"_a,
           "Writes a mask [rows, columns]: 0 with probability p, else 1 / (1 - p).");
@@ -361,6 +382,9 @@ NB_MODULE(_native, m) {
           "dy_b"_a, "dh_n"_a, "dc_n"_a, "dc_seq"_a, "dx"_a, "dx_t"_a, "dx_b"_a, "dh0"_a, "dc0"_a, "dweight_ih"_a,
           "dweight_hh"_a, "dbias_ih"_a, "dbias_hh"_a, "dweight_ch"_a, "dh_square"_a = 0, "dc_square"_a = 0,
           "saturated"_a = 0, "margin"_a = 0.0, "first_bad"_a = 0, "variation"_a = nb::none(), "norm"_a = nb::none());
+    m.def("saved_gates", &saved_gates, "cell"_a, "dtype"_a, "T"_a, "B"_a, "H"_a, "saved"_a, "lengths"_a, "reverse"_a,
+          "threads"_a, "gates"_a, "norm"_a = nb::none(),
+          "Writes the gates [slots, T, B, H] of what a forward pass saved, zero past a length.");
     nb::class_<AnyStepper>(m, "Stepper", "Layers packed once, one time step a call, on the calling thread.")
         .def(nb::init<int, int, nb::list, double, double>(), "cell"_a, "dtype"_a, "layers"_a, "keep_h"_a = 0.0,
              "keep_c"_a = 0.0)

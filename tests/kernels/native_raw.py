@@ -107,6 +107,7 @@ class RawCall:
         self.T, self.B, self.I = case.x.shape
         self.H, self.dtype = case.h0.shape[1], case.x.dtype
         put = buffers.copy
+        self.saves_gates = not case.cell.startswith("rnn")  # a plain RNN's state is its gate
         self.x = buffers.strided(case.x.shape, self.dtype, case.x)
         self.state = put(case.h0), put(case.c0)
         self.weights = native.Weights(*map(put, case.weights))
@@ -151,6 +152,25 @@ class RawCall:
             *(_address(out.get(name)) for name in ("h_n", "c_n", "saved", "c_sequence")),
             variation=self.variation,
             norm=self.weights.layer_norm(),
+        )
+        return out
+
+    def gates(self, forward: dict[str, np.ndarray]) -> np.ndarray:
+        """The gates of what a forward pass saved: (slots, T, B, H)."""
+        slots = {"gru": 4, "lstm": 4, "rnn": 1}[next(n for n in ("lstm", "gru", "rnn") if n in self.cell)]
+        shape = (slots - (self.cell == "gru_reset_before"), self.T, self.B, self.H)
+        out = self.buffers.flat(shape, self.dtype)
+        norm = self.weights.layer_norm()
+        _native.saved_gates(
+            self.code,
+            native.DTYPE_CODES[self.dtype],
+            *shape[1:],
+            _address(forward["saved"]),
+            _address(self.lengths),
+            self.reverse,
+            self.threads,
+            _address(out),
+            norm if norm is None else (*norm, *map(_address, self.weights[2:4])),
         )
         return out
 

@@ -46,10 +46,13 @@ def drive(seconds: float) -> int:
             buffers = Buffers(rng, margin=0)
             varied = Varied(bool(rng.random() < 0.5), int(rng.integers(0, 3))) if rng.random() < 0.5 else None
             call = RawCall(case, buffers, threads, varied)
-            call.backward(call.forward(), without=without)
+            forward = call.forward()
+            if call.saves_gates:
+                call.gates(forward)
+            call.backward(forward, without=without)
             call.forward(training=False)
             buffers.check()
-        calls += 3
+        calls += 4
 
     def step(isa: str, cell: str, dtype: type, B: int, I: int, H: int) -> None:
         nonlocal calls

@@ -52,6 +52,8 @@ def test_any_strides_and_any_outputs(drawn, isa, threads, without, seed):
         assert_same_bits({name: found[name] for name in values(forward)}, values(forward))
         wanted = {name: value for name, value in gradients.items() if name not in without}
         assert_same_bits(call.backward(found, without=without), wanted)
+        if call.saves_gates:
+            call.gates(found)
         buffers.check()
 
 
@@ -94,6 +96,8 @@ def test_variations_touch_nothing_else(drawn, varied, isa, threads, without):
             call = RawCall(case, buffers, members, varied)
             forward = call.forward()
             gradients = call.backward(forward, without=left_out)
+            if call.saves_gates:
+                gradients["gates"] = call.gates(forward)
             buffers.check()
             visible = {name: value for name, value in forward.items() if name != "saved"}
             found.append({**visible, **gradients})

@@ -42,6 +42,11 @@ def test_every_gate_is_the_reference_scans(kind, dtype, instruction_set, monkeyp
     assert len(spy.found) == 7 * 2 * 2
 
 
+def test_a_cell_whose_state_is_its_gate_saves_none():
+    with pytest.raises(ValueError, match="expected a cell that saves gates, got cell 0"):
+        _native.saved_gates(0, 0, 2, 1, 4, 0, 0, False, 1, 0)
+
+
 class Spy:
     """Calls a function and keeps what it gave."""
 
@@ -51,13 +56,3 @@ class Spy:
     def __call__(self, *args, **options):
         self.found.append(self.function(*args, **options))
         return self.found[-1]
-
-
-def test_the_vectors_are_the_kernels_own(instruction_set):
-    """csrc/dispatch.cpp takes half vectors where a float32 layer of up to 128 units ends in the first half of one."""
-    register = {"avx512bf16": 64, "avx512": 64, "avx2": 32, "x86-64-v2": 16, "neon": 16}[instruction_set]
-    for H, halved in ((120, True), (121, False), (136, False)):
-        for code, size in ((0, 4), (1, 8), (2, 4)):
-            narrow = halved and code == 0 and register == 64
-            assert _native.saved_lanes(code, H) == register // size // (2 if narrow else 1)
-    assert _native.saved_unit_multiple >= _native.saved_lanes(0, 128)

@@ -20,11 +20,23 @@ def saved_width(cell: int, hidden_size: int, zoneout: bool = False) -> int:
 saved_unit_multiple: int
 """`saved` has room for a multiple of this many units, the widest vector's."""
 
-def saved_lanes(dtype: int, hidden_size: int) -> int:
-    """Units of a vector in `saved`, under the instruction set in use."""
-
 def drop_mask(seed: int, stream: int, kind: int, p: float, rows: int, columns: int, dtype: int, mask: int) -> None:
     """Writes a mask [rows, columns]: 0 with probability p, else 1 / (1 - p)."""
+
+def saved_gates(
+    cell: int,
+    dtype: int,
+    T: int,
+    B: int,
+    H: int,
+    saved: int,
+    lengths: int,
+    reverse: bool,
+    threads: int,
+    gates: int,
+    norm: object | None = None,
+) -> None:
+    """Writes the gates [slots, T, B, H] of what a forward pass saved, zero past a length."""
 
 def sequence_forward_raw(
     cell: int,

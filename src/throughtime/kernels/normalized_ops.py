@@ -361,7 +361,8 @@ def states(
     y_TBH, h_n, c_n, saved, c_seq_TBH = outputs
     gates = None
     if not traced():
-        gates = saved_gates.read_normalized(cell, saved, y_TBH, params, lengths, reverse=reverse)
+        norm = (*params[-4:], params.bias_ih, params.bias_hh)
+        gates = saved_gates.read(cell, saved, y_TBH, lengths, reverse=reverse, norm=norm)
     return ((y_TBH,), (h_n,), gates) if len(state) == 1 else ((y_TBH, c_seq_TBH), (h_n, c_n), gates)
 
 
