@@ -59,7 +59,12 @@ def inference(module: Callable[..., tuple[Tensor, ...]], own: nn.Module, x: Tens
 
 
 def race(calls: list[Callable[[], None]], seconds: float) -> list[float]:
-    """µs of each call, taking turns."""
+    """µs of each call, taking turns: the first quartile."""
+    return [statistics.quantiles(found, n=4)[0] * 1e6 for found in turns(calls, seconds)]
+
+
+def turns(calls: list[Callable[[], None]], seconds: float) -> list[list[float]]:
+    """Seconds of each call in each round."""
     for _ in range(20):
         for call in calls:
             call()
@@ -70,7 +75,7 @@ def race(calls: list[Callable[[], None]], seconds: float) -> list[float]:
             began = time.perf_counter()
             call()
             found.append(time.perf_counter() - began)
-    return [statistics.quantiles(found, n=4)[0] * 1e6 for found in times]
+    return times
 
 
 def main() -> None:

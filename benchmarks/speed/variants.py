@@ -3,11 +3,11 @@
     python -m benchmarks.speed.variants --out benchmarks/results/variants.json
 
 Forward and backward, in training mode, the same input and sizes. A variant and its plain layer take turns in one
-process; a time is the first quartile of single calls, since what else runs on the machine makes calls slower, not
-faster.
+process; a ratio is the median of the ratios of single rounds, since a machine may have modes that last seconds.
 """
 
 import argparse
+import statistics
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.speed import machine, store
-from benchmarks.speed.compiled import race, training
+from benchmarks.speed.compiled import training, turns
 from throughtime import __version__
 from throughtime.nn.layers import LAYERS
 
@@ -65,28 +65,29 @@ def main() -> None:
             x, dy = torch.randn(T, B, I), torch.randn(T, B, H)
             known = variants(cell, I, H)
             calls = [training(tracing(m) if traced else m, m, x, dy) for m, traced, _, _ in known.values()]
-            times = dict(zip(known, race(calls, given.seconds), strict=True))
+            times = dict(zip(known, turns(calls, given.seconds), strict=True))
             for name, (_, _, beside, limit) in known.items():
                 if not beside:
                     continue
-                ratio = times[name] / times[beside]
+                ratio = statistics.median(a / b for a, b in zip(times[name], times[beside], strict=True))
+                took = {which: statistics.median(times[which]) * 1e6 for which in (name, beside)}
                 rows[f"{cell} T{T} B{B} I{I} H{H}, {name}"] = {
-                    "µs": times[name],
-                    f"{beside}, µs": times[beside],
+                    "µs": took[name],
+                    f"{beside}, µs": took[beside],
                     "ratio": ratio,
                     "limit": limit,
                     "met": ratio <= limit,
                 }
                 missed = "" if ratio <= limit else f"  more than {limit}"
                 print(
-                    f"{cell:4s} H{H:<4d} {name:20s} {times[name]:8.0f} µs, {ratio:.2f} of {beside}{missed}", flush=True
+                    f"{cell:4s} H{H:<4d} {name:20s} {took[name]:8.0f} µs, {ratio:.2f} of {beside}{missed}", flush=True
                 )
     if given.out is not None:
         about = {
             "machine": machine.describe(),
             "versions": {"throughtime": __version__, "torch": version("torch")},
             "threads": given.threads,
-            "figures": "forward + backward, the first quartile; ratio to the plain layer, of a trace to its layer",
+            "figures": "forward + backward, medians; ratios of single rounds, of a trace to its own layer",
         }
         store.write(given.out, {**about, "rows": rows})
 
