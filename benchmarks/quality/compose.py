@@ -28,10 +28,11 @@ import torch
 from common import DEFAULT_MACHINE, write
 
 from throughtime import Classifier, Composer, __version__
-from throughtime.data.music import Piece, piece_from_roll, read_music, read_rolls
+from throughtime.data.music import Piece, piece_from_roll, read_music, read_rolls, roll_from_piece
 from throughtime.tasks.compose import histograms, overlaps
 from throughtime.tasks.compose.evaluation import per_window
 from throughtime.tasks.compose.events_view import most_repeats
+from throughtime.tasks.compose.frames import LOWEST
 
 PUBLISHED = {
     "a, whole pieces": {"JSB_Chorales": {"LSTM": 8.45, "TCN": 8.10}, "Nottingham": {"LSTM": 3.29, "TCN": 3.07}},
@@ -71,9 +72,9 @@ STYLES: dict[str, Any] = {
     "ema": 0.99, "learning_rate": 4e-3,
 }  # fmt: skip
 CHORALES: dict[str, Any] = {
-    "view": "frames", "head": "joint", "given": True, "hidden_size": 256, "num_layers": 1, "dropout": 0.5,
+    "view": "frames", "head": "joint", "frame": 6, "given": True, "hidden_size": 256, "num_layers": 1, "dropout": 0.5,
     "input_dropout": 0.1, "transpose": 3, "batch_size": 8, "window": 200, "ema": 0.99, "learning_rate": 5e-3,
-    "optimizer": "adamw",
+    "optimizer": "adamw", "epochs": 40,
 }  # fmt: skip
 RANGES = ((60, 81), (53, 76), (48, 69), (40, 64))  # soprano, alto, tenor, bass
 
@@ -192,20 +193,32 @@ def chorales(seed: int, data: Path, minutes: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(data / "music/jsb-chorales/jsb-chorales-json.tar.gz") as archive:
             archive.extractall(folder, filter="data")
-        rolls = read_rolls(next(Path(folder).rglob("jsb-chorales-quarter.json")))
+        sixteenths = read_rolls(next(Path(folder).rglob("Jsb16thSeparated.json")))
+    frame = CHORALES["frame"]
+    rolls = {part: [roll[:: frame // 3] for roll in found] for part, found in sixteenths.items()}
     composer = Composer(seed=seed, **CHORALES)
     composer.fit(rolls["train"], validation=rolls["valid"], max_seconds=60 * minutes)
-    real = [piece_from_roll(roll) for roll in rolls["valid"]]
-    written = [composer.harmonise(piece, n=4, temperature=0.5, seed=seed)[0].piece for piece in real]
+    real = [piece_from_roll(roll, frame) for roll in rolls["valid"]]
+    written = {
+        name: [composer.harmonise(piece, seed=seed, **options)[0].piece for piece in real]
+        for name, options in HARMONIES.items()
+    }
     return {
         "part": "chorales", "seed": seed, "recipe": CHORALES, "minutes": minutes, "sopranos": len(real),
         "epochs": len(composer.history_.history),
         "nats per frame below the soprano": composer.evaluate(rolls["valid"]).metrics["model"]["nats_per_step"],
-        "per bar": {"written": faults(written), "Bach": faults(real)},
+        "per bar": {name: faults(pieces, frame) for name, pieces in (written | {"Bach": real}).items()},
     }  # fmt: skip
 
 
-def faults(pieces: list[Piece]) -> dict[str, float]:
+HARMONIES: dict[str, dict[str, Any]] = {
+    "likeliest of eight": {"n": 8},
+    "as it comes": {"temperature": 1.0},
+    "greedy": {"greedy": True},
+}
+
+
+def faults(pieces: list[Piece], frame: int) -> dict[str, float]:
     """Parallel fifths and octaves, and notes outside their voice's range, a bar of four quarters.
 
     Voices are the four notes of a frame from the highest down; frames of other numbers of notes end a row of voices.
@@ -213,10 +226,10 @@ def faults(pieces: list[Piece]) -> dict[str, float]:
     fifths = octaves = outside = full = frames = 0
     for piece in pieces:
         before: list[int] | None = None
-        for tick in range(0, piece.end, 12):
-            sounding = piece.notes[(piece.notes[:, 0] <= tick) & (piece.notes[:, 0] + piece.notes[:, 1] > tick), 2]
-            now = sorted(sounding.tolist(), reverse=True)
-            frames += 1
+        roll = roll_from_piece(piece, frame)
+        frames += len(roll)
+        for sounding in roll:
+            now = (np.flatnonzero(sounding)[::-1] + LOWEST).tolist()
             if len(now) != 4:
                 before = None
                 continue
@@ -226,12 +239,11 @@ def faults(pieces: list[Piece]) -> dict[str, float]:
                 for a in range(4):
                     for b in range(a + 1, 4):
                         same = (now[a] - now[b]) % 12 == (before[a] - before[b]) % 12
-                        moves = now[a] - before[a], now[b] - before[b]
-                        if same and moves[0] * moves[1] > 0:
+                        if same and (now[a] - before[a]) * (now[b] - before[b]) > 0:
                             fifths += (now[a] - now[b]) % 12 == 7
                             octaves += (now[a] - now[b]) % 12 == 0
             before = now
-    bars = frames / 4
+    bars = frames * frame / 48
     return {
         "parallel fifths": round(fifths / bars, 4), "parallel octaves": round(octaves / bars, 4),
         "out of range": round(outside / bars, 4), "frames of four notes": round(full / frames, 4),

@@ -52,16 +52,7 @@ ASKED = {
 # What the commands `throughtime train recognize` of docs/activity.md say, too.
 OPTIONS: dict[str, dict[str, Any]] = {
     "fingers": {},
-    "har": {
-        "rate": 25.0,
-        "rotation": 20.0,
-        "hidden_size": 48,
-        "smoothing": 0.3,
-        "shortest": 0.3,
-        "epochs": 40,
-        "batch_size": 8,
-        "learning_rate": 5e-3,
-    },
+    "har": {},
     "depth": {"rate": 12.5, "hidden_size": 24, "epochs": 12, "batch_size": 8, "learning_rate": 6e-3, "around": 0.0},
     "motions": {"epochs": 25, "warp": 0.0, "learning_rate": 2e-3, "batch_size": 32},
     "falls": {"rate": 5.0, "size": (48, 36), "crop": 0.1, "flip": True, "colour": 0.2, "epochs": 30, "batch_size": 8},
@@ -199,12 +190,12 @@ def _boosting(model: Recognizer, kept: list[Recording], held: list[Recording], s
         from throughtime.tasks.recognize.segments import find_segments, smoothed
 
         assert one.times is not None
-        p_TK = smoothed(booster.predict_proba(feature)[place], one.times, model.smoothing)
+        p_TK = smoothed(booster.predict_proba(feature)[place], one.times, model.smoothing_)
         true = np.array([names[str(x)] for x in label])
         right += int((p_TK.argmax(1) == true).sum())
         total += len(true)
         found = np.zeros(len(true), np.int64)
-        for segment in find_segments(p_TK, one.times, list(names), 0.0, model.shortest):
+        for segment in find_segments(p_TK, one.times, list(names), 0.0, model.shortest_):
             found[one.times >= segment.start] = names[segment.label]
         segments += matched(true, found)
     return 100 * right / total, 200 * segments[0] / (segments[1] + segments[2])

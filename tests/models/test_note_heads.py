@@ -56,11 +56,11 @@ def test_draws_follow_the_probabilities_and_keep_what_is_fixed(head: Independent
     generator = torch.Generator().manual_seed(1)
     hidden = torch.randn(1, F, dtype=torch.float64).expand(40_000, F)
 
-    def choose(z: Tensor, place: int) -> Tensor:
-        return (torch.rand(z.shape, generator=generator, dtype=z.dtype) < z.sigmoid()).to(z.dtype)
+    def pick(logits: Tensor, place: int) -> Tensor:
+        return logits.softmax(-1).multinomial(1, generator=generator).squeeze(1)
 
     with torch.no_grad():
-        drawn = head.draw(hidden, choose)
+        drawn = head.draw(hidden, pick)
         chords, counts = drawn.unique(dim=0, return_counts=True)
         expected = head.log_probs(hidden[: len(chords)], chords).exp()
     # Four standard errors of a share of 40,000.
@@ -68,9 +68,24 @@ def test_draws_follow_the_probabilities_and_keep_what_is_fixed(head: Independent
     fixed = torch.full((40_000, K), -1)
     fixed[:, 4], fixed[:, 3] = 1, 0
     with torch.no_grad():
-        kept = head.draw(hidden, choose, fixed)
+        kept = head.draw(hidden, pick, fixed)
     assert bool((kept[:, 4] == 1).all())
     assert bool((kept[:, 3] == 0).all())
+
+
+def test_the_likeliest_chord_is_as_full_as_chords_are() -> None:
+    """Three keys share one note evenly: key by key silence is likelier each time, and no chord ever has it."""
+    head = JointKeys(1, 3, units=1).double()
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.zero_()
+        # In order: σ = 1/3, 1/2 and 1 of what is left; −40 for every key below one that sounds.
+        head.linear.bias.copy_(torch.tensor([40.0, 0.0, -np.log(2.0)], dtype=torch.float64))
+        head.begin.bias.fill_(-40.0)
+        head.after.fill_(80.0)
+        head.out.fill_(-80.0)
+        drawn = head.draw(torch.zeros(1, 1).double(), lambda logits, place: logits.argmax(-1))
+    assert drawn.sum().item() == 1.0
 
 
 def test_an_unknown_head_is_refused() -> None:

@@ -68,7 +68,7 @@ def recognize(
         Path | None, option("Recordings to validate on.", "an eighth of the groups", _DATA, "DATA")
     ] = None,
     rate: Annotated[
-        float | None, option("Steps a second that are read.", "as recorded; at most 50, of frames 10", _MODEL)
+        float | None, option("Steps a second that are read.", "as recorded; at most 25, of frames 10", _MODEL)
     ] = None,
     window: Annotated[float | None, option("Seconds of a training clip.", "whole recordings", _MODEL)] = None,
     around: Annotated[
@@ -85,20 +85,25 @@ def recognize(
     ] = False,
     pooling: Annotated[str | None, option("mean, max, last, attention or concat.", "mean", _MODEL)] = None,
     dropout: Annotated[float | None, option("Share of numbers dropped in training.", "0.2", _MODEL)] = None,
-    smoothing: Annotated[float | None, option("Seconds over which labels are averaged.", "0", _MODEL)] = None,
-    shortest: Annotated[float | None, option("Seconds that a label lasts, at least.", "0", _MODEL)] = None,
+    smoothing: Annotated[
+        float | None, option("Seconds over which labels are averaged.", "half a short stretch of a label", _MODEL)
+    ] = None,
+    shortest: Annotated[float | None, option("Seconds that a label lasts, at least.", "as --smoothing", _MODEL)] = None,
     jitter: Annotated[float | None, option("Noise on samples, in their deviations.", "0.05", _CHANGES)] = None,
     scaling: Annotated[float | None, option("Deviation of a factor on each channel.", "0.1", _CHANGES)] = None,
     warp: Annotated[float | None, option("How much faster or slower.", "0.1", _CHANGES)] = None,
-    rotation: Annotated[float | None, option("Degrees that x, y, z of a sensor are turned.", "0", _CHANGES)] = None,
+    rotation: Annotated[
+        float | None, option("Degrees that x, y, z of a sensor are turned.", "20 where there are such", _CHANGES)
+    ] = None,
     crop: Annotated[float | None, option("Share of an image that it is moved by.", "0", _CHANGES)] = None,
     flip: Annotated[bool, flag("--flip", "Mirror images; not where left and right are labels.", _CHANGES)] = False,
     colour: Annotated[float | None, option("How much brightness and contrast differ.", "0", _CHANGES)] = None,
     balanced: Annotated[bool, flag("--balanced", "Rare labels count as much as frequent ones.", TRAINING)] = False,
     epochs: Annotated[
-        int | None, option("Times to go through the recordings.", "as many as make 1500 steps, 8 to 300", TRAINING)
+        int | None,
+        option("Times to go through the recordings.", "for 1500 steps, or 750 with labelled samples", TRAINING),
     ] = None,
-    batch_size: Annotated[int | None, option("Clips a step.", "16", TRAINING)] = None,
+    batch_size: Annotated[int | None, option("Clips a step.", "16, 8 with labelled samples", TRAINING)] = None,
     minutes: Minutes = None,
     learning_rate: Annotated[float | None, option("How far one step goes, at its peak.", "0.003", TRAINING)] = None,
     patience: Annotated[

@@ -41,16 +41,16 @@ class IndependentKeys(nn.Module):
         """
         return _counted(self.linear(hidden), keys, free)
 
-    def draw(self, hidden: Tensor, choose: "Choose", fixed: Tensor | None = None) -> Tensor:
+    def draw(self, hidden: Tensor, pick: "Pick", fixed: Tensor | None = None) -> Tensor:
         """Keys of one step, (B, K).
 
         Args:
             hidden: (B, F).
-            choose: from the logits of one key (B,), and its place in the order, to 0 or 1.
+            pick: asked once a key, from logits (B, 2) of silence and sound.
             fixed: (B, K) of 0, 1, and −1 where a key is free; None: all are.
         """
-        z_BK = self.linear(hidden)
-        drawn_BK = torch.stack([choose(z_BK[:, k], k) for k in range(self.keys)], 1)
+        z_BK2 = torch.stack((torch.zeros_like(z_BK := self.linear(hidden)), z_BK), -1)
+        drawn_BK = torch.stack([pick(z_BK2[:, k], k) for k in range(self.keys)], 1).to(z_BK.dtype)
         return drawn_BK if fixed is None else torch.where(fixed < 0, drawn_BK, fixed.to(drawn_BK.dtype))
 
 
@@ -98,25 +98,40 @@ class JointKeys(nn.Module):
         """As `IndependentKeys.log_probs`."""
         return _counted(self.logits(hidden, keys), keys, free)
 
-    def draw(self, hidden: Tensor, choose: "Choose", fixed: Tensor | None = None) -> Tensor:
-        """As `IndependentKeys.draw`; from the highest key down, each knowing those above it."""
-        base_BK, a_BM = self.linear(hidden), self.begin(hidden)
+    def draw(self, hidden: Tensor, pick: "Pick", fixed: Tensor | None = None) -> Tensor:
+        """As `IndependentKeys.draw`, a note after another from the highest down.
+
+        (4) log p(the next key that sounds is k) = log σ(z_k) + Σ_{j between} log σ(−z_j); that none follows is the rest
+
+        `pick` is asked once a note, from (4) and at the end of each row that none follows, (B, K + 1): so that a
+        temperature makes the likeliest chord likelier, and not chords thinner, as it would key by key.
+        """
+        base_BK, a_BM = self.linear(hidden).flip(-1), self.begin(hidden)
+        given_BK = None if fixed is None else fixed.flip(-1)
+        places_K = torch.arange(self.keys, device=hidden.device)
         drawn_BK = torch.zeros_like(base_BK)
-        known_BM = a_BM.sigmoid()
-        for place in range(self.keys):
-            k = self.keys - 1 - place
-            x_B = choose(base_BK[:, k] + known_BM @ self.out[place], place)
-            if fixed is not None:
-                x_B = torch.where(fixed[:, k] < 0, x_B, fixed[:, k].to(x_B.dtype))
-            drawn_BK[:, k] = x_B
-            if bool(x_B.any()):
-                a_BM = a_BM + x_B.to(a_BM.dtype).unsqueeze(1) * self.after[place]
-                known_BM = a_BM.sigmoid()
-        return drawn_BK
+        first_B1 = places_K.new_zeros((len(hidden), 1))
+        for note in range(self.keys):
+            z_BK = base_BK + a_BM.sigmoid() @ self.out.T
+            on_BK, off_BK = nn.functional.logsigmoid(z_BK), nn.functional.logsigmoid(-z_BK)
+            if given_BK is not None:
+                on_BK = on_BK.masked_fill(given_BK == 0, -torch.inf).masked_fill(given_BK == 1, 0.0)
+                off_BK = off_BK.masked_fill(given_BK == 0, 0.0).masked_fill(given_BK == 1, -torch.inf)
+            passed_BK = places_K < first_B1
+            on_BK, off_BK = on_BK.masked_fill(passed_BK, -torch.inf), off_BK.masked_fill(passed_BK, 0.0)
+            until_BK = torch.cat((torch.zeros_like(off_BK[:, :1]), off_BK.cumsum(1)), 1)
+            next_B = pick(torch.cat((until_BK[:, :-1] + on_BK, until_BK[:, -1:]), 1), note)
+            (rows,) = (next_B < self.keys).nonzero(as_tuple=True)
+            if not len(rows):
+                break
+            drawn_BK[rows, next_B[rows]] = 1
+            a_BM = a_BM.index_add(0, rows, self.after[next_B[rows]])
+            first_B1 = (next_B + 1).unsqueeze(1)
+        return drawn_BK.flip(-1)
 
 
-Choose = Callable[[Tensor, int], Tensor]
-"""How a key is chosen: see `IndependentKeys.draw`."""
+Pick = Callable[[Tensor, int], Tensor]
+"""How one of several is chosen: from logits (B, C), and how often was asked before, to numbers (B,)."""
 
 
 def note_head(name: str, features: int, keys: int) -> Any:

@@ -25,9 +25,11 @@ __all__ = ["FORMAT", "TASKS", "Exported", "Port", "export_onnx"]
 
 FORMAT = "throughtime-onnx"
 VERSION = 1
-TASKS = ("classify", "forecast", "language", "tag")
+TASKS = ("classify", "forecast", "language", "recognize", "tag", "transcribe", "translate")
 """The tasks with an `exported` module. The next one is added here when its room has it."""
-_FILES = ("model.onnx", "model.json")
+BEFORE = ("encoder", "features", "ahead")
+"""Names of graphs that run before the model, each in a file of its own."""
+_FILES = ("model.onnx", "model.json", *(f"{name}.onnx" for name in BEFORE))
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Exported:
         open_axes: names of axes that have any size.
         around: what stands in model.json beside inputs and outputs: everything that turns data into the inputs
             ("preprocessing") and the outputs into an answer ("postprocessing").
+        before: what runs once before this, where this is a step or reads what another graph makes of the data, by a
+            name of `BEFORE`.
     """
 
     module: nn.Module
@@ -63,6 +67,7 @@ class Exported:
     outputs: Mapping[str, tuple[tuple[str, ...], str]]
     open_axes: tuple[str, ...]
     around: Mapping[str, Any] = field(default_factory=dict)
+    before: "Mapping[str, Exported]" = field(default_factory=dict)
 
 
 def export_onnx(estimator: Estimator, folder: str | os.PathLike[str]) -> Path:
@@ -91,18 +96,36 @@ def export_onnx(estimator: Estimator, folder: str | os.PathLike[str]) -> Path:
     estimator._check_fitted("export")
     room = importlib.import_module(f"throughtime.tasks.{estimator.task}.exported")
     found: Exported = room.exported(estimator)
+    parts = {**found.before, "model": found}
+    written = {f"{name}.onnx": to_bytes(_model(part, who), who) for name, part in parts.items()}
+    told = json.dumps(_description(estimator, found), ensure_ascii=False, indent=1)
+    write_folder(target, {**written, "model.json": told.encode()})
+    return target
+
+
+def _model(found: Exported, who: str) -> Any:
     open_axes = {
         name: {axis: label for axis, label in enumerate(port.axes) if label in found.open_axes}
         for name, port in found.inputs.items()
     }
     examples = {name: port.example for name, port in found.inputs.items()}
-    model = to_model(found.module, examples, list(found.outputs), open_axes, who)
-    told = json.dumps(_description(estimator, found), ensure_ascii=False, indent=1)
-    write_folder(target, {"model.onnx": to_bytes(model, who), "model.json": told.encode()})
-    return target
+    return to_model(found.module, examples, list(found.outputs), open_axes, who)
 
 
 def _description(estimator: Estimator, found: Exported) -> dict[str, Any]:
+    before = {name: _ports(part) for name, part in found.before.items()}
+    return {
+        "format": FORMAT,
+        "format_version": VERSION,
+        "task": estimator.task,
+        "throughtime": __version__,
+        **({"before": before} if before else {}),
+        **_ports(found),
+        **found.around,
+    }
+
+
+def _ports(found: Exported) -> dict[str, Any]:
     inputs = [
         {
             "name": name,
@@ -118,12 +141,4 @@ def _description(estimator: Estimator, found: Exported) -> dict[str, Any]:
     outputs = [
         {"name": name, "axes": list(axes), "meaning": meaning} for name, (axes, meaning) in found.outputs.items()
     ]
-    return {
-        "format": FORMAT,
-        "format_version": VERSION,
-        "task": estimator.task,
-        "throughtime": __version__,
-        "inputs": inputs,
-        "outputs": outputs,
-        **found.around,
-    }
+    return {"inputs": inputs, "outputs": outputs}

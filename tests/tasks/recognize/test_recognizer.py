@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 from tests.tasks.recognize.data import TINY, clips, recordings
 from throughtime import Recognizer
+from throughtime.data.recording import Recording
 from throughtime.errors import ArgumentError, ArgumentTypeError, DataError, ModelFolderError, NotFittedError
 from throughtime.tasks import load
 
@@ -71,6 +72,33 @@ def test_the_folder_gives_the_same_model_back(of_clips, of_samples, tmp_path):
     )
     with pytest.raises(ModelFolderError, match=r"got one whose parts do not fit together \(reader: -1.0"):
         load(tmp_path / "0")
+
+
+def test_what_is_not_given_follows_from_the_data(tmp_path):
+    space = ("acc_x", "acc_y", "acc_z")
+    short = {name: TINY[name] for name in ("hidden_size", "num_layers")} | {"epochs": 2}
+
+    def data(channels):
+        rng = np.random.default_rng(0)
+        labels = np.array(["slow"] * 30 + ["fast"] * 24 + ["slow"] * 40 + ["fast"] * 20, dtype=object)
+        values = rng.normal(size=(12, len(labels), len(channels))).astype(np.float32)
+        times = np.arange(len(labels)) / 20
+        return [Recording(one, f"r{k}", times, labels=labels, channels=channels) for k, one in enumerate(values)]
+
+    def probability(channels, **options):
+        return Recognizer(**short, **options).fit(data(channels)).predict_proba(data(channels)[:1])[0]
+
+    turned = probability(space)
+    np.testing.assert_array_equal(turned, probability(space, rotation=20.0, batch_size=8))
+    assert (turned != probability(space, rotation=0.0)).any()
+    plain = ("a", "b", "c")
+    np.testing.assert_array_equal(probability(plain), probability(plain, rotation=0.0))
+    # Of the stretches that no end cuts one lasts 1.2 s and one 2 s, twelve times: of ten, nine last 1.2 s and more.
+    model = Recognizer(**short, shortest=0.1).fit(data(plain))
+    model.save(tmp_path / "m")
+    for one in (model, load(tmp_path / "m")):
+        assert (one.smoothing_, one.shortest_) == (pytest.approx(0.6), 0.1)
+    assert Recognizer(**short).fit(LONG).smoothing_ == 0, "two stretches, both cut by the ends"
 
 
 def test_the_same_seed_gives_the_same_model():

@@ -32,8 +32,8 @@ def write_frames(
 ) -> DrawnFrames:  # fmt: skip
     """Write rolls of so many frames beside one another.
 
-    (1) each free key of a frame is drawn with p = σ(z / temperature), the likelier of the two where it alone has at
-        least `top_p`, or always where the sampler is greedy
+    (1) independent keys: of each free key the sampler chooses between sound and silence
+    (2) joint keys: from the highest down it chooses the next key that sounds, or that none does
 
     Args:
         begun: the frames that each begins with; none of shape (0, K).
@@ -44,8 +44,6 @@ def write_frames(
     B = len(begun)
     seeds = read_seeds(who, seed, B)
     draws = Draws(seeds, torch.device("cpu"))
-    temperature, top_p = float(sampler.temperature), sampler.top_p
-
     given_TBK = torch.full((frames, B, KEYS), -1, dtype=torch.int8)
     for b, roll in enumerate(begun):
         given_TBK[: len(roll), b] = torch.from_numpy(roll.astype(np.int8))
@@ -62,13 +60,8 @@ def write_frames(
     with torch.inference_mode():
         for t in range(frames):
 
-            def choose(z_B: Tensor, place: int, t: int = t) -> Tensor:
-                if sampler.greedy:
-                    return (z_B > 0).to(z_B.dtype)
-                p_B = (z_B.double() / temperature).sigmoid()
-                if top_p is not None:
-                    p_B = torch.where(p_B >= top_p, 1.0, torch.where(1 - p_B >= top_p, 0.0, p_B))
-                return (draws.at(t * KEYS + place) < p_B).to(z_B.dtype)
+            def pick(logits_BC: Tensor, place: int, t: int = t) -> Tensor:
+                return sampler(logits_BC, draws.at(t * KEYS + place))[0]
 
             x_1BF = net.inputs(
                 before_BK.unsqueeze(0), styles, shifts_B, None if ahead_TBF is None else ahead_TBF[t : t + 1]
@@ -77,7 +70,7 @@ def write_frames(
             fixed_BK = given_TBK[t]
             free_BK = fixed_BK < 0
             if bool(free_BK.any()):
-                keys_BK = net.head.draw(features_1BF[0], choose, fixed_BK)
+                keys_BK = net.head.draw(features_1BF[0], pick, fixed_BK)
                 total_B += net.head.log_probs(features_1BF[0], keys_BK, free_BK).double()
             else:
                 keys_BK = fixed_BK

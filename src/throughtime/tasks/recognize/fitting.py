@@ -34,7 +34,11 @@ LONGEST = 600
 """Steps of a training clip, where no window is asked for."""
 AROUND = 1.5
 """Seconds around a step whose figures are read, where every sample has a label and the net reads both ways."""
+ROTATION = 20.0
+"""Degrees that x, y and z of a sensor are turned by in training, at most."""
 _STEPS, _LEAST_EPOCHS, _MOST_EPOCHS = 1500, 8, 300
+# Clips a step; where every sample has a label, a clip teaches more.
+_BATCH, _ALIGNED_BATCH = 16, 8
 
 
 class Given(NamedTuple):
@@ -120,14 +124,14 @@ def fit(
         net = ActivityNet(_design(r, reader, len(labels), aligned))
     _scale_figures(net, x)
     trainee = Trainee(net, _weights(r.class_weight, y, len(labels)))
-    config = _config(r, len(source), max_seconds)
+    config = _config(r, len(source), aligned=aligned, max_seconds=max_seconds)
     if run is not None:
         run = replace(run, about={**run.about, **{f"{r.task} {k}": v for k, v in r.configuration().items()}})
     history = train(trainee, _loss, source, later, config, callbacks, run=run)
     if history.best_epoch is None and history.stopped == "non-finite":
         raise DataError(f"{who}: expected a finite loss, got none ({history.message}); pass a smaller learning_rate")
     net.eval()
-    metrics = _calibrate(net, later, r.batch_size)
+    metrics = _calibrate(net, later, config.batch_size or _BATCH)
     metrics |= {"best_epoch": history.best_epoch, "epochs": len(history.history)}
     radius = max(1, round(SECONDS * reader.rate)) if aligned else None
     baseline = Baseline.fit(x, y, len(labels), radius, r.seed)
@@ -189,18 +193,25 @@ def _scale_figures(net: ActivityNet, x: Sequence[Tensor]) -> None:
 
 
 def _augmentation(r: "Recognizer", reader: Reader) -> Augmentation:
+    spaces = spaces_of(reader.channels)
+    rotation = r.rotation
+    if rotation is None:
+        rotation = ROTATION if any(len(space) == 3 for space in spaces) else 0.0
     return Augmentation(
-        jitter=float(r.jitter), scaling=float(r.scaling), warp=float(r.warp), rotation=float(r.rotation),
-        crop=float(r.crop), flip=r.flip, colour=float(r.colour), spaces=spaces_of(reader.channels),
+        jitter=float(r.jitter), scaling=float(r.scaling), warp=float(r.warp), rotation=float(rotation),
+        crop=float(r.crop), flip=r.flip, colour=float(r.colour), spaces=spaces,
     )  # fmt: skip
 
 
-def _config(r: "Recognizer", examples: int, max_seconds: float | None) -> TrainingConfig:
-    epochs = r.epochs
+def _config(r: "Recognizer", examples: int, *, aligned: bool, max_seconds: float | None) -> TrainingConfig:
+    epochs, batch_size = r.epochs, r.batch_size
+    if batch_size is None:
+        batch_size = _ALIGNED_BATCH if aligned else _BATCH
     if epochs is None:
-        epochs = min(max(_STEPS * r.batch_size // max(examples, 1), _LEAST_EPOCHS), _MOST_EPOCHS)
+        steps = _STEPS // 2 if aligned else _STEPS
+        epochs = min(max(steps * batch_size // max(examples, 1), _LEAST_EPOCHS), _MOST_EPOCHS)
     return TrainingConfig(
-        epochs=epochs, batch_size=r.batch_size, learning_rate=r.learning_rate, schedule="onecycle", clip_norm=1.0,
+        epochs=epochs, batch_size=batch_size, learning_rate=r.learning_rate, schedule="onecycle", clip_norm=1.0,
         patience=r.patience, seed=r.seed, max_seconds=max_seconds,
     )  # fmt: skip
 

@@ -41,7 +41,7 @@ def evaluate(r: "Recognizer", recordings: Sequence[Recording], who: str) -> Acti
         if not r.aligned_:
             found[name] = np.stack(ps)
             continue
-        soft = [smoothed(p_TK, r.times_of(one), r.smoothing) for one, p_TK in zip(recordings, ps, strict=True)]
+        soft = [smoothed(p_TK, r.times_of(one), r.smoothing_) for one, p_TK in zip(recordings, ps, strict=True)]
         found[name] = np.concatenate(soft)
         counts = [_matched(r, one, t, p_TK) for one, t, p_TK in zip(recordings, true, soft, strict=True)]
         right, there, here = np.sum(counts, axis=0).tolist()
@@ -62,7 +62,7 @@ def _matched(
     """`matched`, of the segments that `Recognizer.segments` gives."""
     found, times = np.zeros(len(true), np.int64), r.times_of(one)
     numbers: dict[Any, int] = {name: i for i, name in enumerate(r.labels_.names)}
-    for segment in find_segments(p_TK, times, r.labels_.names, 0.0, r.shortest):
+    for segment in find_segments(p_TK, times, r.labels_.names, 0.0, r.shortest_):
         found[times >= segment.start] = numbers[segment.label]
     return matched(np.where(true == UNSEEN, len(numbers), true), found)
 

@@ -16,7 +16,8 @@ _CHOICES: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("pooling", POOLING_NAMES),
     ("class_weight", (None, "balanced")),
 )
-_COUNTS = ("hidden_size", "num_layers", "features", "batch_size", "clips")
+_COUNTS = ("hidden_size", "num_layers", "features", "clips")
+_FROM_DATA = ("rotation", "smoothing", "shortest")  # may be None
 _FLAGS = ("bidirectional", "residual", "grey", "flip")
 # Numbers from 0, and what they may at most be.
 _AMOUNTS = (
@@ -41,8 +42,9 @@ def check(recognizer: "Recognizer") -> None:
             )
     for name in _COUNTS:
         check_size(who, name, getattr(recognizer, name))
-    if recognizer.epochs is not None:
-        check_size(who, "epochs", recognizer.epochs)
+    for name in ("epochs", "batch_size"):
+        if getattr(recognizer, name) is not None:
+            check_size(who, name, getattr(recognizer, name))
     for name in _FLAGS:
         check_flag(who, name, getattr(recognizer, name))
     for name in ("rate", "window"):
@@ -51,6 +53,8 @@ def check(recognizer: "Recognizer") -> None:
             raise ArgumentError(f"{who}: expected {name} to be a number above 0 or None, got {value!r}; pass one")
     for name, most in (*_AMOUNTS, ("dropout", 0.95)):
         value = getattr(recognizer, name)
+        if value is None and name in _FROM_DATA:
+            continue
         if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= most:
             raise ArgumentError(
                 f"{who}: expected {name} to be a number from 0 to {most:g}, got {value!r}; pass 0 for none"

@@ -17,8 +17,8 @@ from throughtime.data.recording import Recording
 from throughtime.data.video.reading import resized
 from throughtime.errors import DataError
 
-MOST_RATE = 50.0
-"""Steps a second of samples, where no rate is asked for: what people do lies below 20 Hz."""
+MOST_RATE = 25.0
+"""Steps a second of samples, where no rate is asked for: what people do lies below 10 Hz."""
 MOST_FRAME_RATE = 10.0
 _LONGEST_GAP = 60.0  # seconds that may be filled up
 

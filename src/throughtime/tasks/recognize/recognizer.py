@@ -23,7 +23,7 @@ from throughtime.tasks.recognize.inputs import check_labelled, distinct_labels, 
 from throughtime.tasks.recognize.labels import UNSEEN, ActivityLabels
 from throughtime.tasks.recognize.moments import Moments, matter
 from throughtime.tasks.recognize.reading import Prepared
-from throughtime.tasks.recognize.segments import Segment, find_segments, smoothed
+from throughtime.tasks.recognize.segments import Segment, find_segments, smoothed, stretch_lengths
 from throughtime.tasks.recognize.splits import groups_of
 from throughtime.tasks.recognize.stream import ActivityStream, check_delay, window_of
 from throughtime.training import Callback, RunFolder
@@ -39,7 +39,7 @@ class Recognizer(Estimator):
     (3) p_t = softmax(W h_t + b), or with h pooled over the steps where a recording has one label; calibrated
 
     Args:
-        rate: steps a second that recordings are read at; None: their own, but at most 50, and 10 of frames. Samples
+        rate: steps a second that recordings are read at; None: their own, but at most 25, and 10 of frames. Samples
             without times are a step each.
         window: seconds of a training clip (steps, where there are no times); None: whole recordings, of long ones 600
             steps at a time.
@@ -57,13 +57,16 @@ class Recognizer(Estimator):
         residual: False: the plain stack.
         pooling: of h: "mean", "max", "last", "attention", or "concat" (last, mean and max side by side).
         dropout: of the inputs of the stack, of what each layer adds, and of h, while training.
-        jitter, scaling, warp, rotation: of samples while training, see `Augmentation`.
+        jitter, scaling, warp, rotation: of samples while training, see `Augmentation`. Rotation None: 20 degrees where
+            channels are x, y and z of a sensor, which people wear in their own ways, else 0.
         crop, flip, colour: of frames while training; flip only where left and right mean the same.
         class_weight: None, or "balanced": rare labels count as much as frequent ones.
-        smoothing: seconds over which probabilities are averaged before labels are read off samples.
-        shortest: seconds that a label lasts, at least.
-        epochs: passes over the recordings; None: as many as make about 1,500 steps, from 8 to 300.
-        batch_size: clips a step.
+        smoothing: seconds over which probabilities are averaged before labels are read off samples; None: half of what
+            nine in ten stretches of one label last in training, `smoothing_`.
+        shortest: seconds that a label lasts, at least; None: as `smoothing`, `shortest_`.
+        epochs: passes over the recordings; None: as many as make about 1,500 steps, or 750 where every sample has a
+            label, from 8 to 300.
+        batch_size: clips a step; None: 16, or 8 where every sample has a label.
         learning_rate: the peak of a one-cycle schedule of Adam.
         patience: epochs without a lower validation loss before training stops; None: never early.
         seed: of everything random.
@@ -99,15 +102,15 @@ class Recognizer(Estimator):
         jitter: float = 0.05,
         scaling: float = 0.1,
         warp: float = 0.1,
-        rotation: float = 0.0,
+        rotation: float | None = None,
         crop: float = 0.0,
         flip: bool = False,
         colour: float = 0.0,
         class_weight: str | None = None,
-        smoothing: float = 0.0,
-        shortest: float = 0.0,
+        smoothing: float | None = None,
+        shortest: float | None = None,
         epochs: int | None = None,
-        batch_size: int = 16,
+        batch_size: int | None = None,
         learning_rate: float = 3e-3,
         patience: int | None = None,
         seed: int = 0,
@@ -215,6 +218,10 @@ class Recognizer(Estimator):
         self.baseline_, self.history_, self.validation_ = fitted.baseline, fitted.history, fitted.how
         self.metrics_, self.n_recordings_ = fitted.metrics, len(recordings)
         self.typical_ = fitted.typical
+        lasts = self._lasting(own) if aligned else 0.0
+        self.smoothing_, self.shortest_ = (
+            lasts if given is None else float(given) for given in (self.smoothing, self.shortest)
+        )
         self.seconds_ = sum(self._duration(one) for one in recordings)
         self.groups_ = {str(one.group) for one in recordings if one.group is not None}
         self.stretches_: set[str] = set()
@@ -253,7 +260,7 @@ class Recognizer(Estimator):
         if not self.aligned_:
             return [names[p.argmax()] for p in probabilities]
         return [
-            names[smoothed(p, self._times(one), self.smoothing).argmax(1)]
+            names[smoothed(p, self._times(one), self.smoothing_).argmax(1)]
             for one, p in zip(recordings, probabilities, strict=True)
         ]
 
@@ -287,7 +294,7 @@ class Recognizer(Estimator):
         if len(recordings) != 1:
             raise ArgumentError(f"{who}: expected one recording, got {len(recordings)}; pass them one by one")
         (p_TK,) = self._probabilities(recordings, who)
-        return find_segments(p_TK, self._times(recordings[0]), self.labels_.names, self.smoothing, self.shortest)
+        return find_segments(p_TK, self._times(recordings[0]), self.labels_.names, self.smoothing_, self.shortest_)
 
     def evaluate(
         self, sequences: Any, labels: Any = None, groups: Any = None, *, columns: Columns | None = None
@@ -430,12 +437,18 @@ class Recognizer(Estimator):
             probability: (T, K).
         """
         self._check_fitted("numbers_of")
-        return np.asarray(smoothed(probability, self._times(recording), self.smoothing).argmax(1))
+        return np.asarray(smoothed(probability, self._times(recording), self.smoothing_).argmax(1))
 
     def _times(self, recording: Recording) -> NDArray[np.float64]:
         if recording.times is not None:
             return recording.times
         return np.arange(len(recording)) / self.reader_.rate
+
+    def _lasting(self, given: fitting.Given) -> float:
+        """Half of what nine in ten stretches of one label last, in seconds."""
+        pairs = zip(given.recordings, given.targets, strict=True)
+        lasts = [last for one, numbers in pairs for last in stretch_lengths(numbers, self._times(one))]
+        return float(np.quantile(lasts, 0.1)) / 2 if lasts else 0.0
 
     def _duration(self, recording: Recording) -> float:
         times = self._times(recording)

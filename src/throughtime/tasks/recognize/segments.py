@@ -3,6 +3,7 @@
 Axes in names: T time, K labels.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -46,7 +47,7 @@ class Smoother:
         if self._s_K is None:
             self._s_K = p_K.copy()
         elif self.smoothing:
-            self._s_K += (1 - np.exp(-(time - self._time) / self.smoothing)) * (p_K - self._s_K)
+            self._s_K += (1 - math.exp((self._time - time) / self.smoothing)) * (p_K - self._s_K)
         else:
             self._s_K = p_K
         self._time = time
@@ -108,6 +109,11 @@ def label_runs(numbers: NDArray[np.int64]) -> list[tuple[int, int, int]]:
     firsts = [0, *borders.tolist()]
     lasts = [*borders.tolist(), len(numbers)]
     return [(a, b, int(numbers[a])) for a, b in zip(firsts, lasts, strict=True)]
+
+
+def stretch_lengths(numbers: NDArray[np.int64], times: NDArray[np.float64]) -> list[float]:
+    """Seconds of each stretch of one label; those at the ends are cut and do not count."""
+    return [float(times[last] - times[first]) for first, last, _ in label_runs(numbers)[1:-1]]
 
 
 def matched(true: NDArray[np.int64], found: NDArray[np.int64], overlap: float = 0.5) -> tuple[int, int, int]:

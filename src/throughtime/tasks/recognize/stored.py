@@ -40,6 +40,8 @@ def sections(recognizer: "Recognizer") -> dict[str, Any]:
             "recordings": r.n_recordings_,
             "seconds": r.seconds_,
             "typical": r.typical_,
+            "smoothing": r.smoothing_,
+            "shortest": r.shortest_,
             "validation": r.validation_,
             "groups": sorted(r.groups_),
             "stretches": sorted(r.stretches_),
@@ -78,12 +80,20 @@ def read_sections(recognizer: "Recognizer", arrays: Mapping[str, np.ndarray], ex
     r.labels_, r.reader_, r.model_ = labels, reader, model.eval()
     r.n_recordings_, r.seconds_ = count_from(fitted, "recordings"), float(fitted["seconds"])
     r.typical_ = count_from(fitted, "typical")
+    r.smoothing_, r.shortest_ = (_seconds(fitted, name) for name in ("smoothing", "shortest"))
     r.validation_ = str(fitted["validation"])
     r.groups_, r.stretches_ = ({str(name) for name in fitted[key]} for key in ("groups", "stretches"))
     r.history_ = history_from_json(fitted["training"])
     r.metrics_ = {name: extra["metrics"][name] for name in _METRICS}
     r.columns_ = _columns(extra["columns"])
     r.origin_ = {str(name): str(value) for name, value in extra.get("origin", {}).items()}
+
+
+def _seconds(fields: Mapping[str, Any], name: str) -> float:
+    found = float(fields[name])
+    if not 0 <= found <= 1e6:
+        raise ValueError(f"{name}: {found}")
+    return found
 
 
 def _columns(fields: Mapping[str, Any]) -> Columns:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from throughtime.errors import ArgumentError, ArgumentTypeError, DataError
+from throughtime.kernels import dispatch
 from throughtime.models.residual import ResidualStack
 from throughtime.tasks.recognize.network import ActivityNet
 from throughtime.tasks.recognize.segments import Segment, Smoother
@@ -53,9 +54,11 @@ class ActivityStream:
     def __init__(self, recognizer: "Recognizer", delay: float | None, window: int) -> None:
         self._reader, self._names = recognizer.reader_, recognizer.labels_.names
         self._net: ActivityNet = recognizer.model_
-        self._smoothing, self._shortest = recognizer.smoothing, recognizer.shortest
+        self._smoothing, self._shortest = recognizer.smoothing_, recognizer.shortest_
         self._mean = np.array(self._reader.mean, np.float32)
-        self._deviation = np.array(self._reader.deviation, np.float32)
+        # An encoder's vectors are read as they are.
+        scale = (1.0,) if self._reader.is_frames else self._reader.deviation
+        self._deviation = np.array(scale, np.float32)
         design = self._net.design
         self._wait = 0 if delay is None else max(1, round(delay * self._reader.rate))
         self._window = window
@@ -181,7 +184,7 @@ class ActivityStream:
     def _centred(self, row: NDArray[Any]) -> NDArray[np.float32]:
         """A sample less the mean; what is missing as it was last, at first zero."""
         x_C: NDArray[np.float32] = np.subtract(row, self._mean, dtype=np.float32)
-        if not math.isfinite(x_C @ x_C):  # a tenth of the time of looking at each; squares may overflow, too
+        if not math.isfinite(x_C.dot(x_C)):  # a tenth of the time of looking at each; squares may overflow, too
             x_C = np.where(np.isfinite(x_C), x_C, self._last)
         self._last = x_C
         return x_C
@@ -256,39 +259,66 @@ class OneStep:
         self._residual = stack.residual
         weight, bias = _weights(stack.project)
         self._project = weight / deviation_C, bias
-        self._size = stack.output_size
-        self._share = np.full(stack.output_size, 1 / stack.output_size, np.float32)
+        self._size = size = stack.output_size
+        self._share = np.full(size, 1 / size, np.float32)
         self._norms = [_weights(norm) for norm in stack.norms]
         self._eps = float(getattr(stack.norms[0], "eps", 1e-5)) if self._residual else 0.0
-        self._steps = [layer.stepper() for layer in stack.layers]  # type: ignore[operator]
-        self._states: list[Any] = [None] * len(self._steps)
+        self._layers: list[tuple[Any, NDArray[np.float32], torch.Tensor]] = []
+        self._states: list[tuple[torch.Tensor, ...]] = []
+        for module in stack.layers:
+            layer: Any = module
+            read_F = np.zeros(size, np.float32)
+            # What `Layer.stepper` asks at every call is known here, and would take as long as the step itself.
+            step = dispatch.step_function(layer.cell, [layer.layer_params(0)], layer.backend)
+            self._layers.append((step, read_F, torch.from_numpy(read_F[None])))
+            self._states.append(tuple(torch.zeros(1, 1, layer.hidden_size) for _ in layer.cell.state_fields))
         head, bias = _weights(net.head)
         t = float(net.temperature)
         self._head = head / t, bias / t
+        self._last_F = np.zeros(size, np.float32)
+        # Of frames: A, its bias, B and its bias; and B e of the frame before.
+        self._motion = None if net.motion is None else (*_weights(net.motion.now), *_weights(net.motion.before))
+        self._before: NDArray[np.float32] | None = None
 
     def __call__(self, x_C: NDArray[np.float32]) -> NDArray[np.float64]:
         """p_K, with the state moved on."""
+        # `dot` where `@` would be, since it starts in half the time.
         W, b = self._project
-        u_F: NDArray[Any] = W @ x_C
+        if self._motion is not None:
+            x_C = self._with_motion(x_C)
+        u_F: NDArray[Any] = W.dot(x_C)
         u_F += b
         states = self._states
-        for i, step in enumerate(self._steps):
-            read_F = self._normed(u_F, i) if self._residual else u_F
-            h_1F, states[i] = step(torch.from_numpy(read_F[None]), states[i])
-            u_F = u_F + h_1F.numpy()[0] if self._residual else h_1F.numpy()[0]
+        for i, (step, read_F, read_1F) in enumerate(self._layers):
+            if self._residual:
+                self._normed(u_F, i, read_F)
+            else:
+                read_F[:] = u_F
+            state = states[i] = step(read_1F, states[i], None)
+            h_F = state[0].numpy()[0, 0]
+            u_F = u_F + h_F if self._residual else h_F
+        if self._residual:
+            self._normed(u_F, -1, self._last_F)
+            u_F = self._last_F
         W, b = self._head
-        z_K = W @ (self._normed(u_F, -1) if self._residual else u_F)
+        z_K = W.dot(u_F)
         z_K += b
         p_K: NDArray[np.float64] = np.exp(np.subtract(z_K, np.maximum.reduce(z_K), dtype=np.float64))
         p_K /= np.add.reduce(p_K)
         return p_K
 
-    def _normed(self, u_F: NDArray[Any], i: int) -> NDArray[Any]:
+    def _with_motion(self, e_E: NDArray[np.float32]) -> NDArray[np.float32]:
+        A, a, B, b = self._motion  # type: ignore[misc]
+        m_E = np.zeros_like(e_E) if self._before is None else (A.dot(e_E) + a) * self._before
+        self._before = B.dot(e_E) + b
+        return np.concatenate((e_E, m_E))
+
+    def _normed(self, u_F: NDArray[Any], i: int, out_F: NDArray[np.float32]) -> None:
         gain, shift = self._norms[i]
-        d_F: NDArray[Any] = u_F - self._share @ u_F
-        d_F *= gain * np.float32((float(d_F @ d_F) / self._size + self._eps) ** -0.5)
-        d_F += shift
-        return d_F
+        np.subtract(u_F, self._share.dot(u_F), out_F)
+        out_F *= (float(out_F.dot(out_F)) / self._size + self._eps) ** -0.5
+        out_F *= gain
+        out_F += shift
 
 
 def _weights(module: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -118,7 +118,7 @@ class SpeechNet(nn.Module):
 
     def normalised(self, x_TBM: Tensor, lengths_B: Tensor) -> Tensor:
         """(1) of standardised frames, zero past each length."""
-        valid_TB1 = (torch.arange(len(x_TBM))[:, None] < lengths_B)[:, :, None]
+        valid_TB1 = (torch.arange(x_TBM.shape[0])[:, None] < lengths_B)[:, :, None]
         x_TBM = x_TBM * valid_TB1
         if self.design.normalise == "utterance":
             mean_BM = x_TBM.sum(0) / (_PRIOR + lengths_B[:, None].to(x_TBM.dtype))
@@ -130,7 +130,7 @@ class SpeechNet(nn.Module):
     def _running(self, x_TBM: Tensor, sums: Tensor | float, frames: int) -> tuple[Tensor, Tensor]:
         """The mean up to each frame, and the sums after the last."""
         sums_TBM = x_TBM.double().cumsum(0) + sums
-        count_T = torch.arange(frames + 1, frames + 1 + len(x_TBM), dtype=torch.float64) + _PRIOR
+        count_T = torch.arange(frames + 1, frames + 1 + x_TBM.shape[0], dtype=torch.float64) + _PRIOR
         return (sums_TBM / count_T[:, None, None]).to(x_TBM.dtype), sums_TBM[-1:]
 
     def forward(self, x_TBM: Tensor, lengths_B: Tensor) -> Tensor:
