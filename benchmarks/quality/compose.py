@@ -52,29 +52,35 @@ FRAMES: dict[str, Any] = {
     "view": "frames", "num_layers": 1, "window": 200, "batch_size": 8, "transpose": 0, "optimizer": "adamw",
     "ema": 0.99, "hidden_size": 300,
 }  # fmt: skip
+PHRASES, BEATS = [24, 32, 48, 64, 96], [2, 4, 8, 16, 32]  # frames back: of dances, and of what has no such phrases
 RECIPES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("JSB_Chorales", "independent"): [
         {"dropout": 0.75, "input_dropout": 0.2, "weight_dropout": 0.4, "epochs": 80, "learning_rate": 1.5e-2},
         {"hidden_size": 500, "dropout": 0.8, "input_dropout": 0.2, "epochs": 60, "learning_rate": 1.2e-2},
     ],
     ("JSB_Chorales", "joint"): [{"dropout": 0.7, "input_dropout": 0.2, "epochs": 60, "learning_rate": 8e-3}],
-    ("Nottingham", "independent"): [{"dropout": 0.3, "epochs": 24, "learning_rate": 1e-2}],
-    ("Nottingham", "joint"): [{"dropout": 0.3, "epochs": 10, "learning_rate": 1e-2}],
-    ("MuseData", "independent"): [{"dropout": 0.3, "epochs": 8, "learning_rate": 8e-3}],
-    ("MuseData", "joint"): [{"dropout": 0.3, "epochs": 6, "learning_rate": 8e-3}],
-    ("Piano_midi", "independent"): [{"dropout": 0.5, "input_dropout": 0.1, "epochs": 20, "learning_rate": 8e-3}],
-    ("Piano_midi", "joint"): [{"dropout": 0.5, "input_dropout": 0.1, "epochs": 12, "learning_rate": 8e-3}],
+    ("Nottingham", "independent"): [
+        {"dropout": 0.3, "epochs": 24, "learning_rate": 1e-2},
+        {"dropout": 0.4, "epochs": 12, "learning_rate": 1e-2, "lags": PHRASES},
+    ],
+    ("Nottingham", "joint"): [{"dropout": 0.4, "epochs": 8, "learning_rate": 1e-2, "lags": PHRASES}],
+    ("MuseData", "independent"): [{"dropout": 0.4, "epochs": 6, "learning_rate": 8e-3, "lags": BEATS}],
+    ("MuseData", "joint"): [{"dropout": 0.4, "epochs": 6, "learning_rate": 8e-3, "lags": BEATS}],
+    ("Piano_midi", "independent"): [
+        {"dropout": 0.5, "input_dropout": 0.1, "epochs": 8, "learning_rate": 8e-3, "lags": BEATS},
+    ],
+    ("Piano_midi", "joint"): [
+        {"dropout": 0.5, "input_dropout": 0.1, "epochs": 12, "learning_rate": 8e-3, "lags": BEATS, "transpose": 5},
+    ],
 }
 STYLES: dict[str, Any] = {
-    "melody": True, "hidden_size": 256, "num_layers": 2, "dropout": 0.3, "transpose": 5, "window": 192,
-    "batch_size": 32,
-    "epochs": 10,
-    "ema": 0.99, "learning_rate": 4e-3,
+    "melody": True, "hidden_size": 256, "num_layers": 1, "embedding_size": 64, "dropout": 0.3, "transpose": 0,
+    "window": 96, "batch_size": 16, "epochs": 12, "ema": 0.99, "learning_rate": 5e-3,
 }  # fmt: skip
 CHORALES: dict[str, Any] = {
     "view": "frames", "head": "joint", "frame": 6, "given": True, "hidden_size": 256, "num_layers": 1, "dropout": 0.5,
     "input_dropout": 0.1, "transpose": 3, "batch_size": 8, "window": 200, "ema": 0.99, "learning_rate": 5e-3,
-    "optimizer": "adamw", "epochs": 40,
+    "optimizer": "adamw", "epochs": 30,
 }  # fmt: skip
 RANGES = ((60, 81), (53, 76), (48, 69), (40, 64))  # soprano, alto, tenor, bass
 
@@ -178,9 +184,9 @@ def styles(seed: int, data: Path, minutes: float, model: Path | None) -> dict[st
 
 
 WRITINGS: dict[str, dict[str, Any]] = {
-    "as it comes": {},
+    "by default": {},
     "temperature 0.9": {"temperature": 0.9},
-    "copies avoided": {"max_copy": 2.0},
+    "copies not avoided": {"max_copy": None},
 }
 
 
@@ -189,7 +195,7 @@ def accuracy(judge: Classifier, pieces: list[Piece], wanted: list[str]) -> float
     return statistics.fmean(str(a) == b for a, b in zip(found, wanted, strict=True))
 
 
-def chorales(seed: int, data: Path, minutes: float) -> dict[str, Any]:
+def chorales(seed: int, data: Path, minutes: float, model: Path | None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(data / "music/jsb-chorales/jsb-chorales-json.tar.gz") as archive:
             archive.extractall(folder, filter="data")
@@ -197,7 +203,12 @@ def chorales(seed: int, data: Path, minutes: float) -> dict[str, Any]:
     frame = CHORALES["frame"]
     rolls = {part: [roll[:: frame // 3] for roll in found] for part, found in sixteenths.items()}
     composer = Composer(seed=seed, **CHORALES)
-    composer.fit(rolls["train"], validation=rolls["valid"], max_seconds=60 * minutes)
+    if model is not None and (model / "model.json").exists():
+        composer = Composer.load(model)
+    else:
+        composer.fit(rolls["train"], validation=rolls["valid"], max_seconds=60 * minutes)
+        if model is not None:
+            composer.save(model)
     real = [piece_from_roll(roll, frame) for roll in rolls["valid"]]
     written = {
         name: [composer.harmonise(piece, seed=seed, **options)[0].piece for piece in real]
@@ -212,8 +223,8 @@ def chorales(seed: int, data: Path, minutes: float) -> dict[str, Any]:
 
 
 HARMONIES: dict[str, dict[str, Any]] = {
-    "likeliest of eight": {"n": 8},
-    "as it comes": {"temperature": 1.0},
+    "by default": {},
+    "temperature 1": {"temperature": 1.0},
     "greedy": {"greedy": True},
 }
 
@@ -271,7 +282,7 @@ def main() -> None:
     parser.add_argument("--heads", default="independent,joint")
     parser.add_argument("--epochs", type=int, help="of frames, in place of the recipe's")
     parser.add_argument("--minutes", type=float, default=12.0, help="of training for styles and chorales")
-    parser.add_argument("--model", type=Path, help="folder that keeps the model of the styles")
+    parser.add_argument("--model", type=Path, help="folder that keeps the models of styles and chorales")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--machine", default=DEFAULT_MACHINE)
@@ -285,6 +296,10 @@ def main() -> None:
         "published": PUBLISHED,
         "asked_for": ASKED,
     }
+
+    def kept(part: str) -> Path | None:
+        return None if given.model is None else given.model / part
+
     jobs: list[tuple[dict[str, Any], Any]] = []
     for part in given.parts.split(","):
         if part == "frames":
@@ -296,10 +311,10 @@ def main() -> None:
                         jobs.append((key, lambda n=name, h=head, r=own: frames(n, h, given.seed, given.data, r)))
         elif part == "styles":
             key = {"part": part, "seed": given.seed, "recipe": STYLES, "minutes": given.minutes}
-            jobs.append((key, lambda: styles(given.seed, given.data, given.minutes, given.model)))
+            jobs.append((key, lambda: styles(given.seed, given.data, given.minutes, kept("styles"))))
         else:
             key = {"part": part, "seed": given.seed, "recipe": CHORALES, "minutes": given.minutes}
-            jobs.append((key, lambda: chorales(given.seed, given.data, given.minutes)))
+            jobs.append((key, lambda: chorales(given.seed, given.data, given.minutes, kept("chorales"))))
     for key, job in jobs:
         runs = json.loads(given.out.read_text())["runs"] if given.out is not None and given.out.exists() else []
         if any(all(run.get(name) == value for name, value in key.items()) for run in runs):

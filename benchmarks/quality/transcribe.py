@@ -3,7 +3,8 @@
 digits      trained on recordings 5 to 29 of all speakers, tested on 0 to 4: the share of clips that is right
 speakers    trained on four speakers, tested on the fifth, each in turn
 connected   three to seven clips joined with random gaps: WER of a model that reads both ways, and of one that streams
-lookahead   the same of models that wait for 0, 100 and 300 ms of the future, and of the one that reads both ways
+lookahead   the same of models that wait for 0, 100 and 300 ms of the future, and of the one that reads both ways;
+            drawn beside --out
 
 Clips of the training recordings are joined to train on, those of the test recordings to test on. Each row of --out that
 stands there already is not measured again.
@@ -30,6 +31,7 @@ from throughtime import Transcriber, __version__
 from throughtime._atomic import replacing
 from throughtime.data.sound import Sound, read_sound
 from throughtime.datasets import joined_clips
+from throughtime.report.style import COLOURS, INK, QUIET_INK, dress, new_figure, save
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TEST = range(5)  # recordings
@@ -127,7 +129,7 @@ def rows_of(given: argparse.Namespace, recordings: list[Recording]) -> dict[str,
         if given.what == "digits":
             found[f"seed {seed}"] = lambda s=seed: measured(given.options, train, test, s)
         elif given.what == "speakers":
-            for speaker in sorted({r.speaker for r in recordings}):
+            for speaker in given.speakers or sorted({r.speaker for r in recordings}):
                 others = [r for r in recordings if r.speaker != speaker]
                 own = [r for r in recordings if r.speaker == speaker]
                 found[f"{speaker}, seed {seed}"] = lambda o=others, w=own, s=seed: measured(given.options, o, w, s)
@@ -139,11 +141,35 @@ def rows_of(given: argparse.Namespace, recordings: list[Recording]) -> dict[str,
     return found
 
 
+def draw(section: dict[str, Any], path: Path) -> None:
+    """WER over what a one-way model waits for, and that of one that waits for the end."""
+    found: dict[str, list[float]] = {}
+    for name, row in section.items():
+        if "{" not in name:  # with the options of `KINDS` alone
+            found.setdefault(name.split(", seed")[0], []).append(row["wer"])
+    means = {name: statistics.fmean(found[name]) for name in KINDS}
+    delays = {int(name.split()[-2]): means[name] for name in KINDS if name != "both ways"}
+    figure = new_figure(6.0, 3.4)
+    axes = figure.subplots()
+    (colour, _), (other, _) = COLOURS[:2]
+    axes.plot(list(delays), list(delays.values()), color=colour, linewidth=1.5, marker="o", label="one way")
+    axes.axhline(means["both ways"], color=other, linestyle=(0, (4, 2)), linewidth=1.5, label="both ways")
+    axes.set_xticks(list(delays))
+    axes.set_ylim(bottom=0)
+    dress(axes)
+    axes.set_xlabel("look-ahead, ms", fontsize=9, color=QUIET_INK)
+    axes.set_title("words wrong, %", fontsize=9, color=QUIET_INK, loc="left")
+    axes.legend(frameon=False, fontsize=9, labelcolor=INK)
+    figure.suptitle("Connected digits: accuracy against delay", x=0.01, ha="left", fontsize=12, fontweight="bold")
+    print(f"drawn in {save(figure, path)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("digits", "speakers", "connected", "lookahead"))
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("THROUGHTIME_DATA", "../shared/data")))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--speakers", nargs="+", help="to leave out, instead of each")
     parser.add_argument("--options", type=json.loads, default={}, help="of the transcriber, as JSON")
     parser.add_argument("--share", type=int, default=1, help="every so many clips alone, for a quick look")
     parser.add_argument("--machine", default=DEFAULT_MACHINE)
@@ -168,6 +194,8 @@ def main() -> None:
                 content["versions"] = {"throughtime": __version__, **{p: version(p) for p in packages}}
                 with replacing(given.out) as temporary:
                     temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+        if given.what == "lookahead" and given.out is not None:
+            draw(section, given.out.with_name("transcribe_lookahead.png"))
     figures = [row["accuracy"] if "accuracy" in row else row["wer"] for row in section.values()]
     print(f"{given.what}: mean {statistics.fmean(figures):.2f} of {len(figures)} rows")
 

@@ -89,10 +89,11 @@ def run(part: str, folder: Path, seed: int, options: dict[str, Any], given: argp
     training = tuple(side[: given.pairs] for side in split.training)
     extra: dict[str, Any] = {}
     if given.run is not None:
-        extra["run"] = RunFolder(path=given.run, resume=True, every_minutes=3.0)
+        extra["run"] = RunFolder(path=given.run, resume=True, every_minutes=2.0)
+    start = None if given.start is None else Translator.load(given.start)
     began, cpu = time.perf_counter(), time.process_time()
     translator = Translator(**options, seed=seed)
-    translator.fit(*training, split.validation, max_seconds=60 * given.minutes, **extra)
+    translator.fit(*training, split.validation, max_seconds=60 * given.minutes, start=start, **extra)
     minutes, cpu_minutes = (time.perf_counter() - began) / 60, (time.process_time() - cpu) / 60
     print(translator.summary(), flush=True)
     if given.model is not None:
@@ -111,6 +112,7 @@ def run(part: str, folder: Path, seed: int, options: dict[str, Any], given: argp
         "beam_over_greedy": round(bleu["beam"] - bleu["greedy"], 2),
         "validation_loss": [epoch.validation_loss for epoch in translator.history_.history],
         "epochs": len(translator.history_.history),
+        "epochs_of_start": 0 if start is None else start.metrics_["epochs"],
         "stopped": translator.history_.stopped,
         "subwords": len(translator.units_),
         "parameters": translator.n_parameters_,
@@ -129,6 +131,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, help="to train on, at most; the figure is then none")
     parser.add_argument("--minutes", type=float, default=85.0, help="end the training after so many")
     parser.add_argument("--run", type=Path, help="folder of checkpoints: a run that was stopped goes on")
+    parser.add_argument("--start", type=Path, help="folder of a model that training begins with")
     parser.add_argument("--model", type=Path, help="folder to save the model in")
     parser.add_argument("--machine", default=DEFAULT_MACHINE)
     parser.add_argument("--out", type=Path, help="JSON; parts that are not measured again stay")

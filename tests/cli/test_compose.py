@@ -92,7 +92,7 @@ def test_evaluate_tells_nats_and_overlaps(capsys, composer: Path, music: Path, t
 
 def test_voices_are_written_below_a_tune(capsys, music: Path, tmp_path: Path) -> None:
     words = ("train", "compose", music / "up.abc", "--out", tmp_path / "m", *SMALL)
-    trained = run(capsys, *words, "--view", "frames", "--head", "joint", "--given")
+    trained = run(capsys, *words, "--view", "frames", "--head", "joint", "--given", "--lag", 2, "--lag", 4)
     assert "--harmonise VOICE" in trained.out
     write_midi(piece_from_names("C5 D5"), tmp_path / "tune.mid")
     ended = run(

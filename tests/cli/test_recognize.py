@@ -118,8 +118,9 @@ def test_videos_in_a_folder_for_each_label(tmp_path, capsys):
         (tmp_path / "clips" / label).mkdir(parents=True, exist_ok=True)
         frames = [rng.integers(0, 90 + 160 * (k % 2), (24, 32, 3)).astype(np.uint8) for _ in range(6)]
         write_video(tmp_path / "clips" / label / f"{k}.mp4", frames, np.arange(6) / 5)
-    words = ("--size", "32x24", "--epochs", 8, "--rate", 5, "--colour", 0.1, "--crop", 0.1, "--flip")
-    ended = run(capsys, "train", "recognize", tmp_path / "clips", "--out", tmp_path / "m", *words, *SMALL)
+    words = ("--size", "32x24", "--epochs", 8, "--rate", 5, "--colour", 0.1, "--crop", 0.1, "--flip",
+             "--learning-rate", 0.003, "--batch-size", 8)  # fmt: skip
+    ended = run(capsys, "train", "recognize", tmp_path / "clips", "--out", tmp_path / "m", *SMALL, *words)
     assert ended.status == 0, ended.err
     assert "frames of 32 x 24" in ended.out
     file = tmp_path / "clips" / "dark" / "0.mp4"

@@ -56,6 +56,16 @@ def test_train_says_what_it_learnt_and_what_comes_next(capsys, tmp_path: Path) -
     assert followed.out.count("\n") == 40
 
 
+def test_training_begins_with_a_model(capsys, model: Path, tmp_path: Path) -> None:
+    words = ("train", "translate", *two_files(tmp_path), "--quiet", "--out", tmp_path / "m", "--start", model, *SMALL)
+    assert run(capsys, *words).status == 0
+    first, further = Translator.load(model), Translator.load(tmp_path / "m")
+    assert further.metrics_["validation_loss"] < first.metrics_["validation_loss"]
+    refused = run(capsys, *words, "--hidden-size", 18)
+    assert refused.status == 2
+    assert "a start with hidden_size=18, got one with 16" in refused.err
+
+
 def test_a_line_in_is_a_line_out_from_arguments_files_and_standard_input(
     capsys, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

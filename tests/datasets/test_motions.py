@@ -17,7 +17,7 @@ def test_every_order_visits_every_value_once():
 
 def test_what_is_named_is_what_is_seen():
     clips = motions(80, seed=2, frames=12)
-    bright = (clips.frames > 100).sum((2, 3)).astype(float)
+    bright = (clips.frames[:, :, 8:, 8:] > 100).sum((2, 3)).astype(float)
     by = {name: clips.frames[clips.labels == k] for k, name in enumerate(MOTIONS)}
     areas = {name: bright[clips.labels == k] for k, name in enumerate(MOTIONS)}
     assert (np.median(np.diff(areas["growing"], axis=1), axis=1) > 0).all()
@@ -26,7 +26,7 @@ def test_what_is_named_is_what_is_seen():
     # The column of the brightest mass goes round to the right, step by step.
     phase = np.exp(2j * np.pi * np.arange(32) / 32)
     for name, way in (("moving right", 1), ("moving left", -1)):
-        mass = (by[name].astype(float) - 40).sum(2) @ phase
+        mass = (by[name][:, :, :8].astype(float) - 40).sum(2) @ phase
         turned = np.angle(mass[:, 1:] / mass[:, :-1]) * way
         assert np.median(turned, axis=1).min() > 0.2
 

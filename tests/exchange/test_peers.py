@@ -95,18 +95,32 @@ def test_flax(library: str, kind: Any, theirs: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_model_that_keras_exported_is_read(bidirectional: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "theirs", "options"),
+    [
+        (LSTM, "LSTM", {}),
+        (GRU, "GRU", {}),
+        (GRUResetBefore, "GRU", {"reset_after": False}),
+        (RNN, "RNN", {"activation": "relu"}),
+    ],
+)
+def test_a_model_that_keras_exported_is_read(
+    kind: Any, theirs: str, options: dict[str, Any], bidirectional: bool, tmp_path: Path
+) -> None:
     x = torch.randn(3, 7, 4)
-    spec = {"library": "keras-onnx", "kind": "LSTM", "units": 5, "layers": 2, "bidirectional": bidirectional}
     file = tmp_path / "keras.onnx"
-    found = peer(tmp_path, {**spec, "options": {}, "file": str(file)}, {"x": x.numpy()})
+    spec = {"library": "keras-onnx", "kind": theirs, "units": 5, "layers": 2, "bidirectional": bidirectional}
+    found = peer(tmp_path, {**spec, "options": options, "file": str(file)}, {"x": x.numpy()})
     module = read_onnx(file)
-    assert [type(layer) for layer in module.recurrent_layers] == [LSTM, LSTM]
+    # A Loop, as Keras writes all but the LSTM, goes one way.
+    ways = 2 if bidirectional and kind is not LSTM else 1
+    assert [type(layer) for layer in module.recurrent_layers] == [kind] * 2 * ways
     assert np.abs(found["y"] - module(x).detach().numpy()).max() < 1e-5
 
 
-def test_a_gru_that_keras_exported_is_a_loop(tmp_path: Path) -> None:
+def test_a_gru_of_another_activation_that_keras_exported_is_refused(tmp_path: Path) -> None:
     spec = {"library": "keras-onnx", "kind": "GRU", "units": 5, "layers": 1, "bidirectional": False}
-    peer(tmp_path, {**spec, "options": {}, "file": str(tmp_path / "keras.onnx")}, {"x": np.zeros((2, 3, 4), "float32")})
-    with pytest.raises(DataError, match=r"known here, got Loop;"):
+    spec |= {"options": {"activation": "elu"}, "file": str(tmp_path / "keras.onnx")}
+    peer(tmp_path, spec, {"x": np.zeros((2, 3, 4), "float32")})
+    with pytest.raises(DataError, match=r"a SimpleRNN or a GRU, as Keras writes them, got operators Elu"):
         read_onnx(tmp_path / "keras.onnx")

@@ -139,6 +139,32 @@ def test_a_narrow_beam_can_miss_what_a_wide_one_finds():
     assert bool((scores[2] <= best + 1e-12).all())
 
 
+@pytest.mark.parametrize("options", [{"n_best": 3}, {"beta": 0.3}, {"no_repeat": 2}, {"width": 1}], ids=str)
+def test_rows_that_are_done_are_let_go_and_the_others_are_what_they_were(options):
+    tree, options = Tree(30, 4, 7, seed=5, eos_bias=0.5), {"width": 3, "alpha": 0.6, **options}
+    limit = torch.arange(30) % 4 + 4
+    step, weigh = tree.step, torch.rand(30, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    at_B = torch.arange(30)
+
+    def aligned(ids_R, state):
+        logits, state, _ = step(ids_R, state)
+        own_R = at_B.repeat_interleave(len(ids_R) // len(at_B))
+        assert torch.equal(state[0], own_R), "the state is not of the rows that were kept"
+        return logits, state, weigh[own_R] * (ids_R[:, None] + 1) / 9
+
+    def narrow(rows_B):
+        nonlocal at_B
+        at_B = at_B[rows_B]
+
+    tree.step = aligned
+    expected, calls = tree.search(limit=limit, **options), tree.calls
+    found = tree.search(limit=limit, narrow=narrow, **options)
+    for name, one, other in zip(found._fields, found, expected, strict=True):
+        assert torch.equal(one, other), name
+    assert len(tree.calls) == len(calls)
+    assert tree.calls[-1] < calls[-1] / 2
+
+
 def test_width_one_without_penalty_is_greedy():
     tree = Tree(6, 5, 6, seed=2)
     found = tree.search(width=1, alpha=0.0)

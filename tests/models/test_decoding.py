@@ -67,6 +67,34 @@ def test_every_row_is_what_it_is_alone(sampler):
     assert len({len(ids) for ids, _, _ in rows}) > 1
 
 
+@pytest.mark.parametrize("sampler", [Sampler(), Sampler(greedy=True)], ids=repr)
+def test_rows_that_have_ended_are_let_go_and_the_others_are_what_they_were(sampler):
+    class Own(Chain):
+        """Each row has a table of its own, which the step has to find."""
+
+        at_R = torch.arange(40)
+
+        def __call__(self, ids_R, state):
+            logits_RV, state = super().__call__(ids_R, state)
+            return logits_RV + self.first_BV[self.at_R], state
+
+        def keep(self, state, rows_R):
+            self.at_R = self.at_R[rows_R]
+            return state[rows_R]
+
+    whole, narrowed = Own(40), Own(40)
+    limit = torch.arange(40) % 9 + 4
+    expected = whole.run(sampler=sampler, limit=limit)
+    found = narrowed.run(sampler=sampler, limit=limit, keep=narrowed.keep)
+    for name, one, other in zip(found._fields, found, expected, strict=True):
+        assert torch.equal(one, other), name
+    sizes = [len(ids) for ids in narrowed.calls]
+    assert len(sizes) == len(whole.calls)
+    for t, size in enumerate(sizes):
+        left = int((expected.lengths > t + 1).sum())
+        assert left <= size < max(left / 0.75, left + 1), f"step {t}: {size} rows of which {left} go on"
+
+
 def test_the_limit_ends_a_row_and_a_limit_a_row():
     chain = Chain(5)
     assert chain.run(stop=None, limit=3).lengths.tolist() == [3] * 5

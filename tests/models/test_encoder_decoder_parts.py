@@ -19,6 +19,7 @@ from tests.models.test_encoder_decoder import (
     B,
     E,
     H,
+    S,
     T,
     V,
     W,
@@ -27,9 +28,9 @@ from tests.models.test_encoder_decoder import (
     targets,
 )  # fmt: skip
 from throughtime.errors import ArgumentError, ArgumentTypeError
-from throughtime.models import EncoderDecoder, EncoderDecoderEnsemble
+from throughtime.models import EncoderDecoder, EncoderDecoderEnsemble, beam, decoding
 from throughtime.models.encoder_decoder_loss import smoothed_cross_entropy
-from throughtime.nn import GRU, LSTM, MultiplicativeAttention
+from throughtime.nn import GRU, LSTM, MultiplicativeAttention, Stepper
 
 
 def test_what_is_above_sees_what_was_looked_at_before():
@@ -195,3 +196,31 @@ def test_frozen_weights_are_packed_once_and_not_copied():
     ensemble = EncoderDecoderEnsemble([member], frozen=True)
     ensemble.greedy(sources(), SOURCE_LENGTHS, limit=4)
     assert copy.deepcopy(ensemble)._packed is None
+
+
+@pytest.mark.parametrize(("case", "members"), [("linear bridge", 1), ("feeding additive", 1), ("between", 2)])
+def test_rows_that_have_ended_are_let_go_and_nothing_changes(case, members, monkeypatch):
+    g = torch.Generator().manual_seed(3)
+    source, lengths = torch.randint(0, W, (S, 24), generator=g), torch.randint(1, S + 1, (24,), generator=g)
+    limit = torch.arange(24) % 8 + 1
+    models = [build(case, seed=seed) for seed in range(members)]
+    model = models[0] if members == 1 else EncoderDecoderEnsemble(models)
+    rows, call = [], Stepper.__call__
+    monkeypatch.setattr(Stepper, "__call__", lambda self, x, *rest: (rows.append(len(x)), call(self, x, *rest))[1])
+
+    def written():
+        rows.clear()
+        found = model.beam(source, lengths, limit=limit, width=3, n_best=2)
+        return model.greedy(source, lengths, limit=limit), (found, found.weights)
+
+    narrowed, least = written(), min(rows)
+    for module in (decoding, beam):
+        monkeypatch.setattr(module, "_NARROW", -1.0)
+    whole = written()
+    assert least < min(rows)
+    for (one, its_weights), (other, weights) in zip(narrowed, whole, strict=True):
+        assert torch.equal(one.ids, other.ids)
+        assert torch.equal(one.lengths, other.lengths)
+        assert torch.equal(one.stopped, other.stopped)
+        assert_close(one.log_probs, other.log_probs)
+        assert_close(its_weights, weights)

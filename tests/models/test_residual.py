@@ -69,3 +69,16 @@ def test_a_frame_has_the_same_vector_alone_and_in_a_batch_and_knows_where_things
     with torch.no_grad():
         torch.testing.assert_close(encoder(images)[2:3], encoder(images[2:3]), atol=1e-6, rtol=1e-5)
         assert (encoder(images) - encoder(images.roll(8, 3))).abs().max() > 1e-3
+
+
+def test_what_all_frames_have_in_common_is_taken_off_in_training():
+    torch.manual_seed(3)
+    encoder = FrameEncoder(1, 16, 24, 8)
+    images = 2 + torch.rand(64, 1, 16, 24)
+    for _ in range(60):
+        found_NE = encoder(images)
+    torch.testing.assert_close(found_NE.mean(0), torch.zeros(8), atol=1e-4, rtol=0)
+    assert 0.9 < found_NE.std(0).mean().item() < 1.1
+    with torch.no_grad():
+        alone_NE = encoder(images[:1])  # in training a frame by itself has no deviation
+        torch.testing.assert_close(alone_NE, encoder.eval()(images[:1]))

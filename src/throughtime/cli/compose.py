@@ -49,7 +49,7 @@ def compose(
     validation: Annotated[Path | None, option("Music to validate on.", "a twentieth of it", _MUSIC, "FOLDER")] = None,
     melody: Annotated[bool, flag("--melody", "Of each piece the highest line alone.", _MUSIC)] = False,
     transpose: Annotated[
-        int | None, option("Semitones up and down by which pieces are moved in training.", "5", _MUSIC)
+        int | None, option("Semitones up and down by which pieces are moved in training.", "0", _MUSIC)
     ] = None,
     view: Annotated[
         str | None, option("events: note by note; frames: which keys sound at each step.", "events", _MODEL)
@@ -59,25 +59,29 @@ def compose(
     given: Annotated[
         bool, flag("--given", "Of frames: learn to write below the highest voice, for --harmonise.", _MODEL)
     ] = False,
+    lag: Annotated[
+        list[int] | None,
+        option("Of frames: read those so far back, too, where phrases come again; may be given again.", "none", _MODEL),
+    ] = None,
     velocity: Annotated[bool, flag("--velocity", "Of events: learn loudness, too.", _MODEL)] = False,
     cell: Annotated[str | None, option(f"{CELLS}.", "lstm", _MODEL)] = None,
     hidden_size: Annotated[int | None, option("Units in a layer.", "256", _MODEL)] = None,
-    layers: Annotated[int | None, option("Layers on top of one another.", "2", _MODEL)] = None,
-    embedding_size: Annotated[int | None, option("Numbers an event is read as.", "128", _MODEL)] = None,
+    layers: Annotated[int | None, option("Layers on top of one another.", "1", _MODEL)] = None,
+    embedding_size: Annotated[int | None, option("Numbers an event is read as.", "64", _MODEL)] = None,
     dropout: Annotated[
         float | None, option("Share of numbers dropped between and after layers.", "0.3", _MODEL)
     ] = None,
     input_dropout: Annotated[float | None, option("Share dropped before them.", "0", _MODEL)] = None,
     weight_dropout: Annotated[float | None, option("Share of recurrent weights dropped.", "0", _MODEL)] = None,
     window: Annotated[
-        int | None, option("Events or frames through which a gradient goes back.", "256", TRAINING)
+        int | None, option("Events or frames through which a gradient goes back.", "128", TRAINING)
     ] = None,
-    batch_size: Annotated[int | None, option("Rows read beside one another.", "32", TRAINING)] = None,
+    batch_size: Annotated[int | None, option("Rows read beside one another.", "16", TRAINING)] = None,
     epochs: Annotated[
         int | None, option("Times to go through the music.", "by its size, at most 200", TRAINING)
     ] = None,
     minutes: Minutes = None,
-    learning_rate: Annotated[float | None, option("How far one step goes, at its peak.", "0.003", TRAINING)] = None,
+    learning_rate: Annotated[float | None, option("How far one step goes, at its peak.", "0.005", TRAINING)] = None,
     ema: Annotated[
         float | None, option("Keep a moving average of the weights, of this decay.", "none", TRAINING)
     ] = None,
@@ -117,7 +121,7 @@ def compose(
     composer = Composer(
         **passed(
             melody=melody or None, transpose=transpose, view=view, head=head, frame=frame, given=given or None,
-            velocity=velocity or None, cell=cell, hidden_size=hidden_size, num_layers=layers,
+            lags=lag, velocity=velocity or None, cell=cell, hidden_size=hidden_size, num_layers=layers,
             embedding_size=embedding_size, dropout=dropout, input_dropout=input_dropout, weight_dropout=weight_dropout,
             window=window, batch_size=batch_size, epochs=epochs, learning_rate=learning_rate, ema=ema,
             patience=patience, seed=seed,
@@ -167,7 +171,10 @@ def predict_compose(
         int | None, option("Notes of one pitch that may follow each other.", "as in the training", _WRITING)
     ] = None,
     max_copy: Annotated[
-        float | None, option("Refuse pieces that share so many bars with the training.", "never", _WRITING, "BARS")
+        float | None,
+        option(
+            "Refuse pieces that share so many bars with the training; 0: any are right.", "2 avoided", _WRITING, "BARS"
+        ),
     ] = None,
     tempo: Annotated[float | None, option("Quarter notes a minute.", "as in the training", _WRITING)] = None,
     transpose: Annotated[int | None, option("Semitones by which it is moved.", "0", _WRITING)] = None,
@@ -214,8 +221,7 @@ def predict_compose(
             primer=primer, bars=bars, metre=metre, top_k=top_k, most_repeats=most_repeats, max_copy=max_copy,
             transpose=transpose,
         )  # fmt: skip
-        if bars == 0:
-            options["bars"] = None
+        options |= {name: None for name, value in (("bars", bars), ("max_copy", max_copy)) if value == 0}
         found = composer.write(n=n, seed=seed, **options)
     files = [write_files(one, name, soundfont, sound=not no_sound) for one, name in zip(found, names, strict=True)]
     if as_json:

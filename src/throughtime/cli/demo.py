@@ -110,8 +110,8 @@ def demo(
 
     Takes a minute or two. Leaves a picture, a model folder and the data that the model continues. demo language trains
     a model that writes weather reports; demo tag one that finds names in sentences;
-    demo classify one that gives stars to reviews; demo recognize one that sees how a disc
-    moves; demo translate one that translates French sentences;
+    demo classify one that gives stars to reviews; demo recognize one that sees how things
+    move; demo translate one that translates French sentences;
     demo transcribe one that writes down what made-up voices say; demo compose one that writes tunes, to see and to
     hear.
     """

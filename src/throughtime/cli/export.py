@@ -30,7 +30,7 @@ def export(
     """Write a trained model for a runtime that needs neither throughtime nor torch.
 
     FOLDER gets model.onnx, which ONNX Runtime runs, and model.json, which says what its inputs and outputs are and
-    how data become the ones and answers come from the others.
+    how data become the ones and answers come from the others. What runs once before it has a file of its own.
 
     [bold]throughtime export model --to onnx --out exported[/bold]
     """
@@ -43,9 +43,13 @@ def export(
     if quiet:
         return
     told = json.loads((target / "model.json").read_text())
-    size = (target / "model.onnx").stat().st_size / 1024
-    typer.echo(f"Wrote {target}: model.onnx ({size:,.0f} KiB) and model.json.")
-    for what in ("inputs", "outputs"):
-        for port in told[what]:
-            axes = ", ".join(str(axis) for axis in port["axes"])
-            typer.echo(f"  {what[:-1]:<7} {port['name']} ({axes}): {port['meaning']}")
+    graphs = {**told.get("before", {}), "model": told}
+    sizes = [f"{name}.onnx ({(target / f'{name}.onnx').stat().st_size / 1024:,.0f} KiB)" for name in graphs]
+    typer.echo(f"Wrote {target}: {', '.join(sizes)} and model.json.")
+    for name, graph in graphs.items():
+        if len(graphs) > 1:
+            typer.echo(f"{name}.onnx")
+        for what in ("inputs", "outputs"):
+            for port in graph[what]:
+                axes = ", ".join(str(axis) for axis in port["axes"])
+                typer.echo(f"  {what[:-1]:<7} {port['name']} ({axes}): {port['meaning']}")

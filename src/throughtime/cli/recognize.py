@@ -103,9 +103,11 @@ def recognize(
         int | None,
         option("Times to go through the recordings.", "for 1500 steps, or 750 with labelled samples", TRAINING),
     ] = None,
-    batch_size: Annotated[int | None, option("Clips a step.", "16, 8 with labelled samples", TRAINING)] = None,
+    batch_size: Annotated[int | None, option("Clips a step.", "16, frames 32, labelled samples 8", TRAINING)] = None,
     minutes: Minutes = None,
-    learning_rate: Annotated[float | None, option("How far one step goes, at its peak.", "0.003", TRAINING)] = None,
+    learning_rate: Annotated[
+        float | None, option("How far one step goes, at its peak.", "0.003, frames 0.002", TRAINING)
+    ] = None,
     patience: Annotated[
         int | None, option("Stop after so many epochs without a better validation loss.", "never early", TRAINING)
     ] = None,
@@ -232,9 +234,9 @@ def evaluate_recognize(
 ) -> None:
     """Measure a recognizer on labelled recordings that it has not seen, beside two baselines.
 
-    Beside the model stand a linear classifier of means, deviations and extremes, which knows no order, and the most
-    frequent label. A recording or group that training had, too, is said to leak. --plot draws which labels are taken
-    for which.
+    Beside the model stand a linear classifier of means, deviations, extremes and mean changes, which are the same if
+    time goes backwards, and the most frequent label. A recording or group that training had, too, is said to leak.
+    --plot draws which labels are taken for which.
 
     [bold]throughtime evaluate model others/ --plot confusion.png[/bold]
     """

@@ -12,7 +12,7 @@ from throughtime.errors import DataError
 __all__ = ["OPTIONS", "show"]
 
 TRAINING, TEST = 2700, 450  # clips
-OPTIONS: dict[str, Any] = {"epochs": 18, "warp": 0.0, "batch_size": 32, "hidden_size": 48, "features": 48}
+OPTIONS: dict[str, Any] = {"epochs": 6}
 _SECONDS_A_FRAME = 0.25  # of the clips that are written
 
 
@@ -36,7 +36,9 @@ def show(out: Path, seed: int, threads: int, quiet: bool) -> None:
 
     drawn, test = motions(TRAINING, 2 * seed), motions(TEST, 2 * seed + 1)
     labels, true = ([MOTIONS[k] for k in one.labels] for one in (drawn, test))
-    say(f"A convolutional encoder and a recurrent net learn {TRAINING} clips of a disc: {', '.join(MOTIONS)}.")
+    say(
+        f"A convolutional encoder and a recurrent net learn {TRAINING} clips of balls and a disc: {', '.join(MOTIONS)}."
+    )
     say("In each clip everything changes from frame to frame; one thing changes in order, and that is the label.\n")
     recognizer = Recognizer(**OPTIONS, seed=seed)
     with progress("  training", quiet=quiet) as callbacks:
@@ -52,7 +54,7 @@ def show(out: Path, seed: int, threads: int, quiet: bool) -> None:
         f"With their frames shuffled, {100 * recognizer.score(shuffled, true):.1f} % of the clips are right; by chance "
         f"it is {100 / len(MOTIONS):.1f}."
     )
-    confusion_plot(picture, found.model.confusion, list(MOTIONS))
+    confusion_plot(picture, found.model.confusion, [str(name) for name in recognizer.labels_.names])
     clip, label = test.frames[0], recognizer.predict([test.frames[0]])[0]
     probability = float(recognizer.predict_proba([clip]).max())
     times = np.arange(len(clip)) * _SECONDS_A_FRAME

@@ -93,6 +93,9 @@ def translate(
     ] = None,
     dropout: Annotated[float | None, option("Share of numbers dropped in training.", "0.3", _MODEL)] = None,
     members: Annotated[int | None, option("Nets that translate together.", "1", _MODEL)] = None,
+    start: Annotated[
+        Path | None, option("Model of the same sizes that training begins with.", "nets drawn anew", TRAINING, "MODEL")
+    ] = None,
     epochs: Annotated[
         int | None, option("Times to go through the pairs.", "from 5 to 40, the fewer pairs the more", TRAINING)
     ] = None,
@@ -162,6 +165,8 @@ def translate(
     pairs = _pairs(source, target, *fields)
     if validation_source is not None:
         options["validation"] = _pairs(validation_source, validation_target, *fields)
+    if start is not None:
+        options["start"] = _load(start)
     with progress("training", quiet=quiet) as callbacks:
         translator.fit(pairs, callbacks=callbacks, **options)
     job.finish(translator, "Translate a file, line by line, with:", "FILE")

@@ -31,13 +31,14 @@ class Motions(NamedTuple):
 
 
 def motions(examples: int, seed: int, *, frames: int = 16, size: int = 32) -> Motions:
-    """Clips of a disc with a bright sector, on a ground whose edges are joined.
+    """Clips of two balls on rails, one across and one down, and of a disc with a bright sector.
 
-    In every clip the disc goes through the same number of places across and down, of angles and of sizes, each once.
-    One of these four goes through its values in order, from a random one on, and that is the class: it moves, turns,
-    grows or shrinks steadily (bouncing: down and up again), and after the last value comes the first. The other three
-    take their values in random order. So any single frame is as likely under every class, and so are all frames
-    together without their order: whoever sees one frame, or shuffled ones, is right once in nine times.
+    In every clip a ball goes through the same number of places across, the other down, and the disc through as many
+    angles and sizes, each once. One of these four goes through its values in order, from a random one on, and that is
+    the class: something moves, turns, grows or shrinks steadily (bouncing: down and up again), and after the last value
+    comes the first. The other three take their values in random order. So any single frame is as likely under every
+    class, and so are all frames together without their order: whoever sees one frame, or shuffled ones, is right once
+    in nine times.
 
     Shapes:
         frames (N, T, size, size) uint8, labels (N,) int64.
@@ -77,16 +78,28 @@ def _in_order(frames: int, way: int) -> NDArray[np.int64]:
 
 
 def _draw(turns_T4: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
-    """(T, H, W), edges soft by one pixel."""
+    """(T, H, W), edges soft by one pixel: the rails above and at the left are a quarter of the image wide."""
     across_T, down_T, angle_T, large_T = (turns_T4[:, i, None, None] for i in range(4))
-    place = np.arange(size) + 0.5
-    x_TW = (place[None, None, :] - across_T * size + size / 2) % size - size / 2
-    y_TH = (place[None, :, None] - down_T * size + size / 2) % size - size / 2
-    x, y = np.broadcast_arrays(x_TW, y_TH)
-    radius = size * (0.16 + 0.2 * large_T)
-    inside = np.clip(radius - np.hypot(x, y) + 0.5, 0, 1)
+    rail = size // 4
+    wide = size - rail
+    y_HW, x_HW = np.mgrid[:size, :size] + 0.5
+    above = _ball(_joined(x_HW - across_T * size, size), y_HW - rail / 2, rail) * (y_HW < rail)
+    beside = _ball(x_HW - rail / 2, _joined(y_HW - rail - down_T * wide, wide), rail) * (y_HW > rail)
+    x_HW, y_HW = x_HW - rail - wide / 2, y_HW - rail - wide / 2
+    radius = wide * (0.2 + 0.28 * large_T)
+    inside = np.clip(radius - np.hypot(x_HW, y_HW) + 0.5, 0, 1)
     # Image rows go down, so that a growing angle turns clockwise as seen.
-    away = np.abs((np.arctan2(y, x) / (2 * np.pi) - angle_T + 0.5) % 1 - 0.5)
-    bright = np.clip((0.17 - away) * 2 * np.pi * radius * 0.7 + 0.5, 0, 1)
-    found: NDArray[np.uint8] = (_DARK + inside * (80 + 135 * bright)).astype(np.uint8)
+    away = np.abs((np.arctan2(y_HW, x_HW) / (2 * np.pi) - angle_T + 0.5) % 1 - 0.5)
+    bright = np.clip((0.2 - away) * 2 * np.pi * radius * 0.7 + 0.5, 0, 1)
+    light = np.maximum(above, beside) * (1 - inside) + inside * (1 + 2 * bright) / 3
+    found: NDArray[np.uint8] = (_DARK + 215 * light).astype(np.uint8)
     return found
+
+
+def _joined(away: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """The same distances the short way round, where the ends of a rail are joined."""
+    return (away + length / 2) % length - length / 2
+
+
+def _ball(x: NDArray[np.float64], y: NDArray[np.float64], rail: int) -> NDArray[np.float64]:
+    return np.clip(0.4 * rail - np.hypot(x, y) + 0.5, 0, 1)

@@ -43,14 +43,17 @@ def read(
     names = _SLOTS.get(cell.name)
     if names is None:
         return {}
-    gates = like_TBH.new_empty((len(names), *like_TBH.shape))
+    T, B, H = like_TBH.shape
+    gates = like_TBH.new_empty((len(names), T, B, H))
     # Bound to names, so that what a conversion made lives as long as the call.
     lengths = as_whole(lengths)
     whole = None if norm is None else [as_whole(tensor) for tensor in norm]
     _native.saved_gates(
         CELL_CODES[cell.name],
         DTYPE_CODES[like_TBH.dtype],
-        *like_TBH.shape,
+        T,
+        B,
+        H,
         address(saved),
         address(lengths),
         reverse,

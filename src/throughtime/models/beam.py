@@ -20,6 +20,9 @@ from throughtime.nn.arguments import check_size
 State = TypeVar("State")
 StepFunction = Callable[[Tensor, State], tuple[Tensor, State, Tensor | None]]
 SelectFunction = Callable[[State, Tensor], State]
+NarrowFunction = Callable[[Tensor], None]
+
+_NARROW = 0.75  # of the rows that are stepped on are not done, or fewer: the others are let go
 
 
 class Hypotheses(NamedTuple):
@@ -81,6 +84,7 @@ def beam_search(
     no_repeat: int = 0,
     n_best: int = 1,
     pad: int = 0,
+    narrow: NarrowFunction | None = None,
 ) -> Hypotheses:
     """The n best continuations that a beam of `width` live hypotheses finds, for every row of a batch.
 
@@ -96,7 +100,8 @@ def beam_search(
 
     Width 1 with alpha 0 is the greedy choice.
 
-    The step runs on B rows the first time and on B·width from then on, once for each token.
+    The step runs on B rows the first time and on B·width from then on, once for each token; with `narrow`, rows of the
+    batch that are done are let go as soon as they are a quarter of those that are stepped on.
 
     Args:
         step: `step(tokens (R,), state)` to logits (R, V), the next state, and attention weights (R, S) or None.
@@ -111,6 +116,9 @@ def beam_search(
         no_repeat: ids of the shortest sequence that may not come twice in a hypothesis; 0 for none.
         n_best: hypotheses to return for each row.
         pad: what stands past a hypothesis' end.
+        narrow: `narrow(rows (B',))`, called before a step: whatever the step reads of the rows of a batch beside the
+            state has to be of these from now on, which count among those of the last step. None steps on all to the
+            end.
 
     Raises:
         ArgumentError: a width below 1 or above the vocabulary, a limit below 1, n_best outside [1, width], alpha or
@@ -160,7 +168,9 @@ def beam_search(
     search = _Search(logits_RV, width, eos, limits_B, n_best, alpha, beta, no_repeat)
     search.extend(logits_RV, weights)
     while not search.finished:
-        logits_RV, state, weights = step(search.tokens[-1].flatten(), select(state, search.rows_R))
+        if narrow is not None and (rows_B := search.let_go()) is not None:
+            narrow(rows_B)
+        logits_RV, state, weights = step(search.last_BK.flatten(), select(state, search.rows_R))
         search.extend(logits_RV, weights)
     return search.result(pad)
 
@@ -168,8 +178,9 @@ def beam_search(
 class _Search:
     """The live and the finished hypotheses of all rows, and where each came from.
 
-    A live hypothesis is a place in the beam after some step; `tokens` and `parents` of that step and of those before
-    lead back to its first token. A finished one keeps its length and the place from which to go back.
+    What is live has the rows that are stepped on, `at_B`; what is kept, and the way back, has all rows. A live
+    hypothesis is a place in the beam after some step; `tokens` and `parents` of that step and of those before lead back
+    to its first token. A finished one keeps its length and the place from which to go back.
     """
 
     def __init__(
@@ -193,6 +204,12 @@ class _Search:
         """Of the longest that each row may have."""
         self.covered_BLS: Tensor | None = None
         self.written_BLT = limits_B.new_zeros((rows, 1, 0))
+        self.at_B: Tensor | None = None
+        """None: all."""
+        self.left_B = torch.ones_like(limits_B, dtype=torch.bool)
+        """Which are not done."""
+        self.last_BK = limits_B.new_zeros((rows, width))
+        """The last token of each."""
         self.rows_R = torch.arange(rows, device=logits_RV.device)
         self.tokens: list[Tensor] = []
         self.parents: list[Tensor] = []
@@ -231,26 +248,55 @@ class _Search:
         sums_BLC = sums_BLC.masked_fill(token_BLC == self.eos, -torch.inf)
         self.sums_BL, chosen_BK = sums_BLC.flatten(1).topk(self.width, dim=1)
         parents_BK = chosen_BK // token_BLC.shape[-1]
-        self.tokens.append(token_BLC.flatten(1).gather(1, chosen_BK))
-        self.parents.append(parents_BK)
+        self.last_BK = token_BLC.flatten(1).gather(1, chosen_BK)
+        self.tokens.append(self._of_all(self.last_BK))
+        self.parents.append(self._of_all(parents_BK))
         if self.no_repeat:
             before_BKT = self.written_BLT.gather(1, parents_BK.unsqueeze(2).expand(-1, -1, length - 1))
-            self.written_BLT = torch.cat([before_BKT, self.tokens[-1].unsqueeze(2)], dim=2)
+            self.written_BLT = torch.cat([before_BKT, self.last_BK.unsqueeze(2)], dim=2)
         if self.covered_BLS is not None:
             index_BKS = parents_BK.unsqueeze(2).expand(-1, -1, self.covered_BLS.shape[2])
             self.covered_BLS = self.covered_BLS.gather(1, index_BKS)
         self.rows_R = (torch.arange(B, device=parents_BK.device).unsqueeze(1) * L + parents_BK).flatten()
         if weights_RS is not None:
-            self.weights.append(weights_RS.view(B, L, weights_RS.shape[-1]))
+            self.weights.append(self._of_all(weights_RS.view(B, L, weights_RS.shape[-1])))
         full_B = self.limits_B == length
         if bool(full_B.any()):
             cut_BL = self.sums_BL.masked_fill(~full_B.unsqueeze(1), -torch.inf)
             self._finish(cut_BL, torch.arange(self.width, device=parents_BK.device), length, ended=False)
-        done_B = (self.scores_BN[:, -1] >= self.sums_BL[:, 0] / self.penalties_B) | full_B
+        worst_B = self._of_live(self.scores_BN)[:, -1]
+        done_B = (worst_B >= self.sums_BL[:, 0] / self.penalties_B) | full_B
         self.finished = length == self.last or bool(done_B.all())
+        self.left_B = ~done_B
         # A row that is done stays as it is, whatever the rows beside it still need: neither a tie nor a NaN later on
         # can change it.
         self.sums_BL = self.sums_BL.masked_fill(done_B.unsqueeze(1), -torch.inf)
+
+    def let_go(self) -> Tensor | None:
+        """Step no more on the rows that are done, once they are many: those that stay, (B',); None: all do."""
+        B = len(self.left_B)
+        if int(self.left_B.count_nonzero()) > _NARROW * B:
+            return None
+        stay_B = self.left_B.nonzero().squeeze(1)
+        self.rows_R = self.rows_R.view(B, -1)[stay_B].flatten()
+        self.sums_BL, self.last_BK, self.written_BLT = (
+            each[stay_B] for each in (self.sums_BL, self.last_BK, self.written_BLT)
+        )
+        self.limits_B, self.penalties_B = self.limits_B[stay_B], self.penalties_B[stay_B]
+        if self.covered_BLS is not None:
+            self.covered_BLS = self.covered_BLS[stay_B]
+        self.at_B = stay_B if self.at_B is None else self.at_B[stay_B]
+        return stay_B
+
+    def _of_live(self, whole_B: Tensor) -> Tensor:
+        """Of something of all rows, that of those which are stepped on."""
+        return whole_B if self.at_B is None else whole_B.index_select(0, self.at_B)
+
+    def _of_all(self, live_B: Tensor) -> Tensor:
+        """Something of the rows that are stepped on, in its place among all rows."""
+        if self.at_B is None:
+            return live_B
+        return live_B.new_zeros(len(self.scores_BN), *live_B.shape[1:]).index_copy_(0, self.at_B, live_B)
 
     def _without_repeats(self, logp_BLV: Tensor) -> Tensor:
         """−∞ for each id that would end a sequence of `no_repeat` ids that has been written already."""
@@ -273,13 +319,20 @@ class _Search:
             # Exactly zero is padding: of a step of the source some weight is left, however little.
             seen_BLS = self.covered_BLS.clamp(max=1.0)
             scores_BL = scores_BL + self.beta * seen_BLS.where(seen_BLS > 0, 1.0).log().sum(2)
-        scores = torch.cat([self.scores_BN, scores_BL], dim=1)
+        kept_BN, kept_sums_BN, kept_where_BN3 = map(self._of_live, (self.scores_BN, self.sums_BN, self.where_BN3))
+        scores = torch.cat([kept_BN, scores_BL], dim=1)
         where_L3 = torch.stack([torch.full_like(places_L, n) for n in (length, 0, int(ended))], dim=1)
         where_L3[:, 1] = places_L
-        where = torch.cat([self.where_BN3, where_L3.expand(*sums_BL.shape, 3)], dim=1)
-        self.scores_BN, kept_BN = scores.topk(self.scores_BN.shape[1], dim=1)
-        self.sums_BN = torch.cat([self.sums_BN, sums_BL], dim=1).gather(1, kept_BN)
-        self.where_BN3 = where.gather(1, kept_BN.unsqueeze(2).expand(-1, -1, 3))
+        where = torch.cat([kept_where_BN3, where_L3.expand(*sums_BL.shape, 3)], dim=1)
+        kept_BN, chosen_BN = scores.topk(kept_BN.shape[1], dim=1)
+        kept_sums_BN = torch.cat([kept_sums_BN, sums_BL], dim=1).gather(1, chosen_BN)
+        kept_where_BN3 = where.gather(1, chosen_BN.unsqueeze(2).expand(-1, -1, 3))
+        if self.at_B is None:
+            self.scores_BN, self.sums_BN, self.where_BN3 = kept_BN, kept_sums_BN, kept_where_BN3
+            return
+        self.scores_BN.index_copy_(0, self.at_B, kept_BN)
+        self.sums_BN.index_copy_(0, self.at_B, kept_sums_BN)
+        self.where_BN3.index_copy_(0, self.at_B, kept_where_BN3)
 
     def result(self, pad: int) -> Hypotheses:
         """The kept hypotheses, each read back from its last token."""

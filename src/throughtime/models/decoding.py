@@ -19,8 +19,13 @@ from throughtime.nn.sequence_layer import SequenceLayer
 StepFunction = Callable[[Tensor, Any], tuple[Tensor, Any]]
 """What was just written, (B,) ids or (B, O) outputs, and a state; to the next logits or outputs and the next state."""
 
+KeepFunction = Callable[[Any, Tensor], Any]
+"""A state and some of its rows, (R,); to the state of these. What `step` reads beside it is theirs from now on."""
+
 Until = Callable[[Tensor], Tensor]
 """What has been written so far, (t, B) or (t, B, O); to the rows that stop here, (B,) bool."""
+
+_NARROW = 0.75  # of the rows that are stepped on still go on, or fewer: the others are let go
 
 _log = logging.getLogger("throughtime")
 
@@ -68,8 +73,7 @@ class DecodingState:
         self.lengths = torch.zeros_like(limits)
         self.stopped = torch.zeros_like(limits, dtype=torch.bool)
         self.finished = limits <= 0
-        self.done = bool(self.finished.all())
-        self.some = bool(self.finished.any())
+        self.left = self._count()
 
     def advance(self, ended: Tensor) -> None:
         """Count one more step of the rows that were not finished; `ended` (B,) are those that stop with it."""
@@ -77,8 +81,16 @@ class DecodingState:
         self.lengths += live
         self.stopped |= ended & live
         self.finished = self.stopped | (self.lengths >= self.limits)
-        self.some = bool(self.finished.any())
-        self.done = bool(self.finished.all())
+        self.left = self._count()
+
+    @property
+    def done(self) -> bool:
+        """Whether every row is finished."""
+        return self.left == 0
+
+    def _count(self) -> int:
+        """Rows that go on."""
+        return len(self.finished) - int(self.finished.count_nonzero())
 
 
 class _Written:
@@ -110,6 +122,7 @@ def decode(
     seed: Any = 0,
     stop: int | Sequence[int] | None = None,
     until: Until | None = None,
+    keep: KeepFunction | None = None,
     pad: int = 0,
     who: str = "decode",
 ) -> Decoded:
@@ -119,9 +132,10 @@ def decode(
     (2) a row stops with an id in `stop`, where `until` says so, or at `limit` ids
     (3) logits_{t+1}, state = step(id_t, state), while a row goes on
 
-    Finished rows are stepped on with `pad` and not read. No gradient is recorded.
+    Finished rows are stepped on with `pad` and not read; with `keep` they are let go as soon as they are a quarter of
+    those that are stepped on. No gradient is recorded.
 
-    **Shapes** logits (B, V), of the first id; `step`: ids (B,) to logits (B, V).
+    **Shapes** logits (B, V), of the first id; `step`: ids (B,) to logits (B, V); with `keep`, of the rows kept.
 
     Args:
         logits: for the first id.
@@ -132,6 +146,7 @@ def decode(
         seed: row b of an int draws with seed + b; or one seed for each row. Read unless the sampler is greedy.
         stop: the id or ids that end a row; written and counted.
         until: see `Until`; called after each step.
+        keep: see `KeepFunction`; None steps on all rows to the end.
         pad: what stands past a row's length.
         who: who speaks in error messages.
 
@@ -150,23 +165,37 @@ def decode(
             raise ArgumentError(f"{who}: expected {name} in [0, {V}), the vocabulary, got {value}; pass an id in it")
     draws = None if sampler.greedy else Draws(read_seeds(who, seed, B), logits.device)
     ids_TB, log_probs_TB = _Written(), _Written()
+    at_R: Tensor | None = None  # the rows that are stepped on, where not all are
     t = 0
     with torch.no_grad():
         while not rows.done:
+            finished_R = rows.finished if at_R is None else rows.finished[at_R]
             # What a row that has ended would choose from is not looked at: a NaN there is nobody's.
-            if rows.some:
-                logits = logits.masked_fill(rows.finished.unsqueeze(1), 0.0)
-            ids_B, log_probs_B = sampler(logits, None if draws is None else draws.at(t))
-            ids_B.masked_fill_(rows.finished, pad)
+            if rows.left < len(finished_R):
+                logits = logits.masked_fill(finished_R.unsqueeze(1), 0.0)
+            draws_B = None if draws is None else draws.at(t)
+            ids_R, log_probs_R = sampler(logits, draws_B if draws_B is None or at_R is None else draws_B[at_R])
+            ids_R.masked_fill_(finished_R, pad)
+            log_probs_R.masked_fill_(finished_R, 0.0)
+            ids_B, log_probs_B = ids_R, log_probs_R
+            if at_R is not None:
+                ids_B = ids_R.new_full((B,), pad).index_copy_(0, at_R, ids_R)
+                log_probs_B = log_probs_R.new_zeros(B).index_copy_(0, at_R, log_probs_R)
             ids_TB.add(ids_B)
-            log_probs_TB.add(log_probs_B.masked_fill_(rows.finished, 0.0))
+            log_probs_TB.add(log_probs_B)
             ended_B = _ended(ids_B, stops)
             if until is not None:
                 ended_B = ended_B | _ask(who, until, ids_TB.so_far(ids_B))
             rows.advance(ended_B)
             t += 1
-            if not rows.done:
-                logits, state = step(ids_B, state)
+            if not rows.left:
+                break
+            if keep is not None and rows.left <= _NARROW * len(ids_R):
+                going_B = ~rows.finished
+                kept_R = (going_B if at_R is None else going_B[at_R]).nonzero().squeeze(1)
+                at_R = kept_R if at_R is None else at_R[kept_R]
+                ids_R, state = ids_R[kept_R], keep(state, kept_R)
+            logits, state = step(ids_R, state)
     return Decoded(ids_TB.so_far(rows.lengths), rows.lengths, log_probs_TB.so_far(logits.new_empty(B)), rows.stopped)
 
 

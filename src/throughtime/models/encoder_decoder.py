@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from throughtime.errors import ArgumentError
 from throughtime.models.beam import Hypotheses, beam_search
 from throughtime.models.bridge import BRIDGES, state_sizes
-from throughtime.models.decoding import Decoded, decode, step_of
+from throughtime.models.decoding import Decoded, step_of
 from throughtime.models.encoder_decoder_checks import check_attention, check_ids, check_layers, check_upper
-from throughtime.models.encoder_decoder_state import DecoderState, EncodedSource, select_rows
+from throughtime.models.encoder_decoder_state import DecoderState, DecodingStep, EncodedSource, select_rows
+from throughtime.models.encoder_decoder_writing import write
 from throughtime.models.ids import check_tensor, read_ids, vocabulary_of
 from throughtime.models.modes import evaluating
 from throughtime.models.sampling import Sampler
@@ -279,22 +280,12 @@ class EncoderDecoder(nn.Module):
         Raises:
             ArgumentError: an empty source, a limit below 1, or what `encode` or the sampler refuses.
         """
-        weights: list[Tensor] = []
         with torch.no_grad(), evaluating(self):
             encoded = self.encode(source, source_lengths)
-            step = self.step_function(encoded)
-
-            def step_and_note(ids_B: Tensor, live: DecoderState) -> tuple[Tensor, DecoderState]:
-                logits_BV, live, weights_BS = step(ids_B, live)
-                if weights_BS is not None:
-                    weights.append(weights_BS)
-                return logits_BV, live
-
-            logits_BV, live = step_and_note(*self.start(encoded, source.device))
-            found = decode(
-                logits_BV,
-                live,
-                step_and_note,
+            return write(
+                self.step_function(encoded),
+                *self.start(encoded, source.device),
+                select_rows,
                 limit=limit,
                 sampler=sampler or Sampler(),
                 seed=seed,
@@ -302,11 +293,6 @@ class EncoderDecoder(nn.Module):
                 pad=self.pad,
                 who="EncoderDecoder",
             )
-        if not weights:
-            return found, None
-        T = found.ids.shape[0]
-        valid_TB = valid_steps(found.lengths, T)
-        return found, torch.stack(weights)[:T].masked_fill(~valid_TB.unsqueeze(2), 0.0)
 
     def beam(
         self,
@@ -331,8 +317,9 @@ class EncoderDecoder(nn.Module):
         with torch.no_grad(), evaluating(self):
             encoded = self.encode(source, source_lengths)
             first_B, live = self.start(encoded, source.device)
+            step = self.step_function(encoded)
             return beam_search(
-                self.step_function(encoded),
+                step,
                 live,
                 select_rows,
                 first_B,
@@ -344,6 +331,7 @@ class EncoderDecoder(nn.Module):
                 no_repeat=no_repeat,
                 n_best=n_best,
                 pad=self.pad,
+                narrow=step.narrow,
             )
 
     def start(self, encoded: EncodedSource, device: torch.device) -> tuple[Tensor, DecoderState]:
@@ -370,15 +358,17 @@ class EncoderDecoder(nn.Module):
         """The steps of the decoder and of what is above its attention, their weights packed as they are now."""
         return step_of(self.decoder), None if self.upper is None else step_of(self.upper)
 
-    def step_function(self, encoded: EncodedSource, packed: tuple[Any, Any] | None = None) -> Any:
+    def step_function(self, encoded: EncodedSource, packed: tuple[Any, Any] | None = None) -> DecodingStep:
         """(ids (R,), state) to logits (R, V), the next state and weights (R, S); without gradients, weights packed."""
         recurrent, above = self.packed() if packed is None else packed
 
-        def step(ids_R: Tensor, live: DecoderState) -> tuple[Tensor, DecoderState, Tensor | None]:
+        def step(
+            ids_R: Tensor, live: DecoderState, encoded: EncodedSource
+        ) -> tuple[Tensor, DecoderState, Tensor | None]:
             vector_RH, state, weights_RS = self._one(recurrent, above, ids_R, live, encoded)
             return self._logits(vector_RH), state, weights_RS
 
-        return step
+        return DecodingStep(step, encoded)
 
     def _logits(self, vector_RH: Tensor) -> Tensor:
         """The head's logits of one step (R, V), every id of which can be read at the next."""

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from throughtime.errors import ArgumentError
 from throughtime.models.beam import Hypotheses, beam_search
-from throughtime.models.decoding import Decoded, decode
+from throughtime.models.decoding import Decoded
 from throughtime.models.encoder_decoder import EncoderDecoder
-from throughtime.models.encoder_decoder_state import DecoderState, EncodedSource, select_rows
+from throughtime.models.encoder_decoder_state import DecoderState, DecodingStep, EncodedSource, select_rows
+from throughtime.models.encoder_decoder_writing import write
 from throughtime.models.modes import evaluating
 from throughtime.models.sampling import Sampler
-from throughtime.nn.lengths import valid_steps
 
 States = tuple[DecoderState, ...]
 
@@ -61,33 +61,22 @@ class EncoderDecoderEnsemble(nn.Module):
         self, source: Tensor, source_lengths: Any = None, *, limit: int | Tensor
     ) -> tuple[Decoded, Tensor | None]:
         """The likeliest id at every step and the weights (T, B, S), as `EncoderDecoder.greedy`."""
-        weights: list[Tensor] = []
         with torch.no_grad(), evaluating(self):
             step, first_B, live = self._begin(source, source_lengths)
-
-            def step_and_note(ids_B: Tensor, live: States) -> tuple[Tensor, States]:
-                logits_BV, live, weights_BS = step(ids_B, live)
-                if weights_BS is not None:
-                    weights.append(weights_BS)
-                return logits_BV, live
-
-            logits_BV, live = step_and_note(first_B, live)
-            found = decode(
-                logits_BV, live, step_and_note, limit=limit, sampler=Sampler(greedy=True), stop=self.eos, pad=self.pad,
+            return write(
+                step, first_B, live, _select, limit=limit, sampler=Sampler(greedy=True), stop=self.eos, pad=self.pad,
                 who="EncoderDecoderEnsemble",
             )  # fmt: skip
-        if not weights:
-            return found, None
-        T = found.ids.shape[0]
-        return found, torch.stack(weights)[:T].masked_fill(~valid_steps(found.lengths, T).unsqueeze(2), 0.0)
 
     def beam(self, source: Tensor, source_lengths: Any = None, *, limit: int | Tensor, **options: Any) -> Hypotheses:
         """The n best that a beam finds; options as `EncoderDecoder.beam`."""
         with torch.no_grad(), evaluating(self):
             step, first_B, live = self._begin(source, source_lengths)
-            return beam_search(step, live, _select, first_B, eos=self.eos, limit=limit, pad=self.pad, **options)
+            return beam_search(
+                step, live, _select, first_B, eos=self.eos, limit=limit, pad=self.pad, narrow=step.narrow, **options
+            )
 
-    def _begin(self, source: Tensor, source_lengths: Any) -> tuple[Any, Tensor, States]:
+    def _begin(self, source: Tensor, source_lengths: Any) -> tuple["_Step", Tensor, States]:
         """A step of all members, the ids before the first and the states before any step."""
         members: list[EncoderDecoder] = list(self.members)  # type: ignore[arg-type]
         encoded: list[EncodedSource] = [member.encode(source, source_lengths) for member in members]
@@ -98,18 +87,29 @@ class EncoderDecoderEnsemble(nn.Module):
             if self.frozen:
                 self._packed = packed
         steps = [m.step_function(one, its) for m, one, its in zip(members, encoded, packed, strict=True)]
+        return _Step(steps), starts[0][0], tuple(live for _, live in starts)
 
-        def step(ids_R: Tensor, live: States) -> tuple[Tensor, States, Tensor | None]:
-            found = [one(ids_R, state) for one, state in zip(steps, live, strict=True)]
-            if len(found) == 1:
-                return found[0][0], (found[0][1],), found[0][2]
-            p_RV = torch.stack([logits_RV.softmax(-1) for logits_RV, _, _ in found]).mean(0)
-            looked = [weights_RS for _, _, weights_RS in found if weights_RS is not None]
-            weights_RS = torch.stack(looked).mean(0) if looked else None
-            # Not −∞ where every member underflows: a NaN of the search would be blamed on the model.
-            return p_RV.clamp_min(torch.finfo(p_RV.dtype).tiny).log(), tuple(state for _, state, _ in found), weights_RS
 
-        return step, starts[0][0], tuple(live for _, live in starts)
+class _Step:
+    """The steps of all members as one."""
+
+    def __init__(self, steps: Sequence[DecodingStep]) -> None:
+        self._steps = steps
+
+    def __call__(self, ids_R: Tensor, live: States) -> tuple[Tensor, States, Tensor | None]:
+        found = [one(ids_R, state) for one, state in zip(self._steps, live, strict=True)]
+        if len(found) == 1:
+            return found[0][0], (found[0][1],), found[0][2]
+        p_RV = torch.stack([logits_RV.softmax(-1) for logits_RV, _, _ in found]).mean(0)
+        looked = [weights_RS for _, _, weights_RS in found if weights_RS is not None]
+        weights_RS = torch.stack(looked).mean(0) if looked else None
+        # Not −∞ where every member underflows: a NaN of the search would be blamed on the model.
+        return p_RV.clamp_min(torch.finfo(p_RV.dtype).tiny).log(), tuple(state for _, state, _ in found), weights_RS
+
+    def narrow(self, rows_B: Tensor) -> None:
+        """Go on with these sources alone."""
+        for step in self._steps:
+            step.narrow(rows_B)
 
 
 def _select(live: States, rows_R: Tensor) -> States:

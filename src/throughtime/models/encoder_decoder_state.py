@@ -3,6 +3,7 @@
 Axes in names: B batch, R rows of a decoding step, L layers, H features.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -21,6 +22,15 @@ class EncodedSource(NamedTuple):
     rows: int
     """B, the number of sources."""
 
+    def of_rows(self, rows_B: Tensor) -> "EncodedSource":
+        """Some of the sources."""
+        memory = self.memory
+        if memory is not None:
+            keys, values = memory.keys.index_select(0, rows_B), memory.values
+            values = keys if values is memory.keys else values.index_select(0, rows_B)
+            memory = AttentionMemory(keys, values, memory.mask.index_select(0, rows_B))
+        return EncodedSource(memory, _rows(self.state, rows_B), len(rows_B))
+
 
 class DecoderState(NamedTuple):
     """What a decoder hands from one step to the next."""
@@ -31,6 +41,31 @@ class DecoderState(NamedTuple):
     """The last attentional vector (R, H), where it is fed to the next step."""
     upper: Any = None
     """Of the layer above the attention, where there is one."""
+
+
+class DecodingStep:
+    """(ids (R,), state) to logits (R, V), the next state and weights (R, S) or None, over sources that can be let go.
+
+    Args:
+        run: the same, given the sources, too.
+        encoded: the sources.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Tensor, DecoderState, EncodedSource], tuple[Tensor, DecoderState, Tensor | None]],
+        encoded: EncodedSource,
+    ) -> None:
+        self._run = run
+        self.encoded = encoded
+
+    def __call__(self, ids_R: Tensor, live: DecoderState) -> tuple[Tensor, DecoderState, Tensor | None]:
+        """One step of the sources that are left."""
+        return self._run(ids_R, live, self.encoded)
+
+    def narrow(self, rows_B: Tensor) -> None:
+        """Go on with these sources alone."""
+        self.encoded = self.encoded.of_rows(rows_B)
 
 
 def select_rows(live: DecoderState, rows_R: Tensor) -> DecoderState:

@@ -13,6 +13,7 @@ from throughtime.nn.arguments import check_size
 __all__ = ["FrameEncoder"]
 
 _GROUPS = 4
+_MOMENTUM = 0.1
 
 
 class FrameEncoder(nn.Module):
@@ -20,7 +21,9 @@ class FrameEncoder(nn.Module):
 
     Blocks of a 3 × 3 convolution with stride 2, a normalisation over groups of channels, and a ReLU; then one linear
     map of all that is left, which keeps *where* something is: motion is a change of place. The normalisation sees one
-    image alone, so that a frame's vector is the same in a clip, in a batch and in a stream.
+    image alone. Last, each feature is centred and scaled by its mean and deviation over the training images: what all
+    images have in common, the ground above all, would hide how little they differ. These are fixed in evaluation, so
+    that a frame's vector is the same in a clip, in a batch and in a stream.
 
     **Shapes** images (N, K, H, W), output (N, E).
 
@@ -32,6 +35,8 @@ class FrameEncoder(nn.Module):
         widths: channels after each block.
 
     **Raises** ArgumentError: a size below 1, or an image that is smaller than the blocks halve it.
+
+    **Source** [Ioffe2015] for the last.
 
     >>> import torch
     >>> tuple(FrameEncoder(1, 24, 32, 16, widths=(8, 8))(torch.zeros(5, 1, 24, 32)).shape)
@@ -62,8 +67,18 @@ class FrameEncoder(nn.Module):
             height, width = (height + 1) // 2, (width + 1) // 2
         self.blocks = nn.Sequential(*blocks)
         self.project = nn.Linear((widths[-1] if widths else channels) * height * width, features)
+        self.norm = nn.BatchNorm1d(features)
 
     def forward(self, images: Tensor) -> Tensor:
         """The vector of each image."""
-        found: Tensor = self.project(self.blocks(images).flatten(1))
-        return found
+        found_NE = self.project(self.blocks(images).flatten(1))
+        norm = self.norm
+        if self.training:
+            if len(images) < 2:  # which has no deviation of its own
+                return nn.functional.batch_norm(
+                    found_NE, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+                )
+            # At first the mean of all batches so far, so that short trainings count, too.
+            norm.momentum = max(_MOMENTUM, 1 / (int(norm.num_batches_tracked) + 1))  # type: ignore[arg-type]
+        normed_NE: Tensor = norm(found_NE)
+        return normed_NE

@@ -25,7 +25,7 @@ __all__ = ["FORMAT", "TASKS", "Exported", "Port", "export_onnx"]
 
 FORMAT = "throughtime-onnx"
 VERSION = 1
-TASKS = ("classify", "forecast", "language", "recognize", "tag", "transcribe", "translate")
+TASKS = ("classify", "compose", "forecast", "language", "recognize", "tag", "transcribe", "translate")
 """The tasks with an `exported` module. The next one is added here when its room has it."""
 BEFORE = ("encoder", "features", "ahead")
 """Names of graphs that run before the model, each in a file of its own."""

@@ -25,6 +25,9 @@ def test_notes_are_sorted_the_highest_first_and_doubles_are_one() -> None:
 def test_a_melody_is_the_highest_line_and_does_not_overlap() -> None:
     piece = make_piece([(0, 24, 72, 80), (0, 48, 48, 80), (12, 12, 74, 80)], who="t")
     assert piece.melody().notes[:, :3].tolist() == [[0, 12, 72], [12, 12, 74]]
+    # What moves below a held note is no melody; a note that another overlaps for a moment is.
+    held = make_piece([(0, 36, 72, 80), (12, 24, 50, 80), (34, 12, 71, 80)], who="t")
+    assert held.melody().notes[:, :3].tolist() == [[0, 34, 72], [34, 12, 71]]
 
 
 def test_transposing_moves_notes_and_the_key_and_stays_in_range() -> None:

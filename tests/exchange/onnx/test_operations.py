@@ -57,6 +57,8 @@ CASES: list[tuple[str, dict[str, Any], list[Any]]] = [
     ("Slice", {}, [A, n(1), n(2**62)]),
     ("Gather", {"axis": 1}, [A, COUNTS[:, 2:] % 3]),
     ("Gather", {}, [A, scalar(-1)]),
+    ("ReverseSequence", {}, [A, n(2, 1, 2)]),
+    ("ReverseSequence", {"time_axis": 1, "batch_axis": 0}, [A, n(1, 3)]),
     ("GatherND", {}, [A, np.array([[0, 1], [1, 2]])]),
     ("GatherND", {"batch_dims": 1}, [A, np.array([[0], [2]])]),
     ("GatherElements", {"axis": 1}, [B, n(0, -1, 2)[:, None]]),

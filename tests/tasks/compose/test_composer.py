@@ -46,7 +46,8 @@ def test_what_was_learnt_is_written_for_the_style_asked_for(composer: Composer) 
 
 
 def test_the_likelihood_of_a_piece_is_what_evaluate_finds(composer: Composer) -> None:
-    (found,) = composer.write(style="up", bars=3, seed=4)
+    (found,) = composer.write(style="up", bars=1, seed=4, temperature=3.0)
+    assert found.nats_per_note > 2
     told = composer.evaluate([found.piece], ["up"])
     # The first event, the transposition, is given where pieces are written.
     assert 0 <= told.nats["model"] + found.log_prob < 0.2
@@ -87,6 +88,17 @@ def test_repetition_and_copies_are_kept_within_bounds(composer: Composer) -> Non
         assert one.shared.bars < 1.5
 
 
+def test_two_bars_of_a_training_piece_are_avoided_without_being_asked_for(composer: Composer) -> None:
+    """Tunes of eight quarters in 2/4, known by heart: what follows by itself is one of them."""
+    tune = piece_from_names("C4 D4 E4 G4 F4 D4 E4 C4 D4 E4 G4 F4 E4 D4 C4 C4")
+    known = Composer(**TINY | {"hidden_size": 24}, epochs=60, batch_size=4, window=32, learning_rate=3e-2)
+    known.fit([tune] * 8)
+    assert known.write(bars=4, greedy=True, max_copy=None)[0].shared.bars == 4
+    (found,) = known.write(bars=4, greedy=True)
+    assert found.shared.bars < 2
+    assert len(found.piece) > 8
+
+
 def test_a_saved_composer_writes_the_same(composer: Composer, tmp_path: Path) -> None:
     composer.save(tmp_path / "m")
     again = load(tmp_path / "m")
@@ -103,7 +115,7 @@ def test_a_saved_composer_writes_the_same(composer: Composer, tmp_path: Path) ->
 
 def test_frames_are_learnt_and_written(tmp_path: Path) -> None:
     pieces, styles = tunes()
-    later = Composer(**FRAMES | {"epochs": 30}, head="joint", learning_rate=2e-2).fit(pieces, styles)
+    later = Composer(**FRAMES | {"epochs": 30}, head="joint", lags=[4], learning_rate=2e-2).fit(pieces, styles)
     (found,) = later.write(style="up", primer="C4 D4 E4", bars=2, temperature=0.1)
     assert found.piece.notes[:3, :3].tolist() == [[0, 12, 60], [12, 12, 62], [24, 12, 64]]
     assert len(found.piece.bars) == 2
@@ -127,6 +139,11 @@ def test_voices_are_written_below_a_melody(harmonist: Composer) -> None:
     notes = found[0].piece.notes
     assert notes[notes[:, 2] == 67].tolist() == tune.notes.tolist()
     assert set(notes[:, 2].tolist()) == {60, 64, 67}
+    # The highest voice of a chorale is its own, though others begin a note while it is held.
+    chorale = make_piece([(0, 48, 67, 80), (12, 12, 50, 80)], who="t")
+    (likeliest,) = harmonist.harmonise(chorale, greedy=True)
+    assert [0, 48, 67] in likeliest.piece.notes[:, :3].tolist()
+    assert 50 not in likeliest.piece.notes[:, 2]
 
 
 @pytest.mark.parametrize(
@@ -187,6 +204,8 @@ def test_wrong_kinds_are_refused(composer: Composer, harmonist: Composer) -> Non
         ({"view": "frames", "velocity": True}, "view='events' alone, got True"),
         ({"dropout": 1.0}, "got 1.0"),
         ({"transpose": 13}, "got 13"),
+        ({"view": "frames", "lags": [1]}, r"got \[1\]"),
+        ({"view": "frames", "lags": [8, 8]}, r"got \[8, 8\]"),
         ({"hidden_size": 0}, "got 0"),
         ({"seed": -1}, "got -1"),
         ({"learning_rate": -1.0}, "got -1"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from throughtime.tasks.compose.delays import Delays
 from throughtime.tasks.compose.evaluation import KeyCounts, frame_nats, per_step, per_window, windows_of
 from throughtime.tasks.compose.frames import FrameDesign, FramesNet, FrameSource, below, highest
 
@@ -41,6 +42,31 @@ def test_nats_are_those_of_a_loop_over_frames_and_know_no_future(head: str) -> N
     again = frame_nats(model, [changed])[0]
     assert np.allclose(again[:5], found[0][:5], rtol=1e-6)
     assert not np.allclose(again[5:], found[0][5:], rtol=1e-3)
+
+
+def test_frames_far_back_are_read_and_steps_are_the_whole() -> None:
+    model, (piece,) = net(lags=(2, 5, 9), num_layers=2), rolls(30)
+    found = frame_nats(model, [piece])[0]
+    with torch.no_grad():
+        before, state = torch.zeros(1, 1, 88), None
+        for t, frame in enumerate(piece):
+            features, state = model.run(model.inputs(before, None, torch.zeros(1, dtype=torch.long), None), state)
+            now = torch.from_numpy(frame)[None]
+            if t:
+                assert found[t - 1] == pytest.approx(-model.head.log_probs(features[0], now).item(), rel=1e-5)
+            before = now[None].float()
+    assert net(lags=(2, 5, 9)).head.linear.in_features == net().head.linear.in_features + 3 * 88
+
+
+def test_delays_are_the_inputs_so_far_back() -> None:
+    layer, x = Delays(3, 2, [1, 4]), torch.randn(7, 2, 3)
+    found, after = layer(x, lengths=torch.tensor([7, 2]))
+    assert torch.equal(found[5], torch.cat((x[5], x[4, :, :2], x[1, :, :2]), -1))
+    assert torch.equal(found[0], torch.cat((x[0], torch.zeros(2, 4)), -1))
+    assert torch.equal(after[0, 0].view(4, 2), x[3:, 0, :2])
+    assert torch.equal(after[0, 1].view(4, 2), torch.cat((torch.zeros(2, 2), x[:2, 1, :2])))
+    first, middle = layer(x[:3])
+    assert torch.equal(torch.cat((first, layer(x[3:], middle)[0])), found)
 
 
 def test_the_two_averagings_are_what_they_say() -> None:

@@ -102,20 +102,13 @@ def test_what_does_not_fit_is_refused(one_way):
         stream.feed(np.zeros((2, 2)), [0.0])
 
 
-def test_a_one_way_model_of_frames_knows_the_frame_before():
+def test_a_one_way_model_of_frames_says_of_each_what_it_says_of_the_whole():
     rng = np.random.default_rng(0)
     frames = [rng.integers(0, 255, (8, 16, 16, 1)).astype(np.uint8) for _ in range(6)]
     model = Recognizer(**SHORT, features=8, bidirectional=False).fit(frames, [["a"] * 4 + ["b"] * 4] * 6)
     stream = model.stream()
     found = [stream.feed(image)[0].probability for image in frames[0]]
     np.testing.assert_allclose(found, model.predict_proba(frames[:1])[0].max(1), atol=1e-5)
-
-    motion = model.model_.motion
-    e_TBE = torch.from_numpy(rng.normal(size=(3, 1, 8)).astype(np.float32))
-    m_TBE = motion(e_TBE)
-    assert not m_TBE[0].any(), "nothing was before"
-    expected = motion.now(e_TBE[2]) * motion.before(e_TBE[1])
-    torch.testing.assert_close(m_TBE[2], expected)
 
 
 def test_frames_stream_and_an_encoder_of_ones_own_is_asked_once(tmp_path):

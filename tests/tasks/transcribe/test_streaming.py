@@ -80,6 +80,21 @@ def test_padding_reaches_nothing(bidirectional):
         torch.testing.assert_close(net(x_TBM, lengths)[: steps[1], 1:], alone, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(("normalise", "changes"), [("utterance", False), ("running", False), ("global", True)])
+def test_a_gain_changes_nothing_and_silence_hardly_counts(normalise, changes):
+    torch.manual_seed(0)
+    design = Design(12, 5, True, "gru", 7, 1, normalise == "utterance", 2, 4, 0, normalise, 0.0)
+    net = SpeechNet(design).eval()
+    net.scale.fill_(2.5)
+    x_TBM, lengths = torch.randn(20, 1, 12) * 2 + 10, torch.tensor([20])
+    with torch.no_grad():
+        told = net(x_TBM, lengths).exp()
+        assert (float((net(x_TBM - 4.6, lengths).exp() - told).abs().max()) > 1e-3) == changes  # 20 dB quieter
+        quiet = torch.cat((x_TBM, torch.full((30, 1, 12), 0.0)))  # 43 dB below
+        first, later = (net.normalised(net.standardised(x), torch.tensor([len(x)]))[:20] for x in (x_TBM, quiet))
+        torch.testing.assert_close(first, later, rtol=0, atol=0.05)
+
+
 def test_partial_results_grow_into_the_final_one():
     stream, seen = one_way().stream(), []
     for begin in range(0, len(SOUND), 400):

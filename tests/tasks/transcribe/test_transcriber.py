@@ -168,8 +168,11 @@ def test_silent_short_and_odd_sound_is_heard_as_what_it_is(caplog):
     assert isinstance(one_way().predict([wide])[0], str)
     with pytest.raises(DataError, match="clip 0: expected finite samples, got nan as number 1"):
         one_way().predict([(np.array([0.0, np.nan]), RATE)])
+    assert one_way().predict([]) == []
+    clips, texts = sentences(8)
     with caplog.at_level(logging.WARNING):
-        assert one_way().predict([]) == []
+        Transcriber(**TINY, epochs=1).fit([*clips, silent], [*texts, "low"])
+    assert "1 of 9 clips are silent and yet have a text, the first is clip 8" in caplog.text
 
 
 def test_what_is_no_clip_is_refused():

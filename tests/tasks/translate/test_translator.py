@@ -141,6 +141,27 @@ def test_the_same_seed_gives_the_same_bits_and_a_killed_run_goes_on(tmp_path: Pa
         Translator(**TINY, casing="keep").fit(*phrases(), run=run)
 
 
+def test_training_begins_with_a_fitted_model_and_leaves_it_as_it_is(translator: Translator, tmp_path: Path) -> None:
+    french, english = phrases(40, seed=7)
+    before = {name: one.clone() for name, one in translator.model_.state_dict().items()}
+    options = {**translator.get_params(), "epochs": 1, "dropout": 0.1, "learning_rate": 1e-4}
+    run = RunFolder(path=tmp_path / "run", resume=True)
+    further = Translator(**options).fit(french, english, start=translator, run=run)
+    assert further.units_.to_json() == translator.units_.to_json()
+    assert further.metrics_["validation_loss"] < 0.2, "what was learned is gone"
+    assert any(not torch.equal(one, before[name]) for name, one in further.model_.state_dict().items())
+    assert all(torch.equal(one, before[name]) for name, one in translator.model_.state_dict().items())
+    with pytest.raises(DataError, match="start"):
+        Translator(**options).fit(french, english, run=run)
+    for name, value in (("hidden_size", 50), ("members", 2), ("min_count", 4)):
+        with pytest.raises(ArgumentError, match=f"a start with {name}={value}, got one with"):
+            Translator(**{**options, name: value}).fit(french, english, start=translator)
+    with pytest.raises(ArgumentTypeError, match="start to be a translator, got 'model'"):
+        Translator(**options).fit(french, english, start="model")  # type: ignore[arg-type]
+    with pytest.raises(NotFittedError, match="fit"):
+        Translator(**options).fit(french, english, start=Translator())
+
+
 def test_files_train_as_lists_do(tmp_path: Path) -> None:
     french, english = phrases()
     (tmp_path / "a.fr").write_text("\n".join(french) + "\n")

@@ -121,13 +121,22 @@ class Piece:
         return replace(self, notes=notes, sharps=sharps)
 
     def melody(self) -> "Piece":
-        """The highest note at each onset, each ending where the next begins."""
+        """The highest note at each onset, each ending where the next begins.
+
+        A note is none of it where a higher one sounds on through half of it: what moves below a held note.
+        """
         if not len(self.notes):
             return self
-        onsets, first = np.unique(self.notes[:, ONSET], return_index=True)
-        notes = self.notes[first].copy()
-        gaps = np.diff(onsets)
-        notes[:-1, DURATION] = np.minimum(notes[:-1, DURATION], gaps)
+        _, first = np.unique(self.notes[:, ONSET], return_index=True)
+        kept: list[int] = []
+        for i, (onset, duration, pitch, _) in zip(first.tolist(), self.notes[first].tolist(), strict=True):
+            if kept:
+                begin, long, above, _ = self.notes[kept[-1]].tolist()
+                if above > pitch and 2 * (begin + long - onset) >= duration:
+                    continue
+            kept.append(i)
+        notes = self.notes[kept].copy()
+        notes[:-1, DURATION] = np.minimum(notes[:-1, DURATION], np.diff(notes[:, ONSET]))
         return replace(self, notes=notes)
 
 

@@ -9,6 +9,7 @@ modules       a torch module as a file
 files         files written whole, and checked before they are believed
 operations    ONNX's other operators in torch
 nodes         ONNX's RNN, GRU and LSTM as layers
+loops         a Loop that is a recurrent layer, as Keras writes it
 model         a file as a torch module
 stack         a file as one layer
 """

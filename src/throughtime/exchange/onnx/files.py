@@ -1,6 +1,7 @@
 """ONNX files: written whole or not at all, and checked before anything in them is believed."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def read(path: str | os.PathLike[str]) -> Any:
         raise DataError(f"{file}: expected an ONNX model with operators, got none; copy or export it again")
     _check_opset(file, model)
     _load_external(file, model, onnx)
-    for tensor in model.graph.initializer:
+    for tensor in _tensors(model.graph):
         _check_numbers(file, tensor, onnx)
     try:
         onnx.checker.check_model(model)
@@ -114,10 +115,21 @@ def _check_opset(file: Path, model: Any) -> None:
             )
 
 
+def _tensors(graph: Any) -> Iterator[Any]:
+    """All that hold numbers, those in the bodies of loops among them."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            if attribute.HasField("g"):
+                yield from _tensors(attribute.g)
+
+
 def _load_external(file: Path, model: Any, onnx: Any) -> None:
     """Weights that stand in files beside the model."""
     folder = file.parent
-    for tensor in model.graph.initializer:
+    for tensor in _tensors(model.graph):
         if tensor.data_location != onnx.TensorProto.EXTERNAL:
             continue
         where = {entry.key: entry.value for entry in tensor.external_data}.get("location", "")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from throughtime.errors import ArgumentError, DataError
 from throughtime.exchange.onnx import files
 from throughtime.exchange.onnx.graph import onnx_package
+from throughtime.exchange.onnx.loops import LoopNode, loop_node
 from throughtime.exchange.onnx.nodes import RECURRENT, RecurrentNode
 from throughtime.exchange.onnx.operations import DTYPES, OPERATIONS
 from throughtime.nn.recurrent import Recurrent
@@ -28,8 +29,8 @@ def read_onnx(path: str | os.PathLike[str]) -> "OnnxModule":
     Raises:
         DataError: a file that is missing, truncated, no ONNX model, of 2 GiB or more, or without the files of its
             weights; NaN in a weight; an opset that is too old or too new; operators that are not known (all of them
-            are named); no recurrent operator; or one with an activation, clip or coupled gates (input_forget) that no
-            layer here computes.
+            are named); no recurrent operator; one with an activation, clip or coupled gates (input_forget) that no
+            layer here computes; or a Loop that is no recurrent layer.
         MissingExtraError: onnx is not installed.
     """
     return OnnxModule(files.read(path), str(path))
@@ -111,12 +112,23 @@ class OnnxModule(nn.Module):
             self.add_module(f"recurrent_{number}", module)
             rest = [inputs[0], *(inputs[place] if place < len(inputs) else "" for place in (4, 5, 6))]
             self._steps.append((node.op_type, None, rest, outputs, f"recurrent_{number}"))
+        elif node.op_type == "Loop":
+            loop = loop_node(onnx, self.who, name, node, constants, self._source)
+            self.add_module(f"recurrent_{number}", loop)
+            self._steps.append(("Loop", None, loop.inputs, loop.outputs, f"recurrent_{number}"))
         elif all(not each or each in constants for each in inputs):
             values = [constants[each] if each else None for each in inputs]
             for output, value in zip(outputs, _as_tuple(OPERATIONS[node.op_type](attributes, *values)), strict=False):
                 constants[output] = value
         else:
             self._steps.append((node.op_type, attributes, inputs, outputs, None))
+
+    def _source(self, name: str) -> str:
+        """What a value is a copy of, if in another dtype."""
+        copies = {out: inputs[0] for kind, _, inputs, (out, *_), _ in self._steps if kind in ("Cast", "Identity")}
+        while name in copies:
+            name = copies[name]
+        return name
 
     def _keep(self) -> None:
         """Constants as parameters where they are trained numbers, else as buffers."""
@@ -149,15 +161,24 @@ class OnnxModule(nn.Module):
             if own is None:
                 made = _as_tuple(OPERATIONS[kind](attributes, *given))
             else:
-                node: Any = getattr(self, own)
-                x: Any
-                x, lengths_B, *state = given
-                lengths_B = None if lengths_B is None else lengths_B.long()
-                made = node(x, lengths_B, *self._state(node, state))
-                if watch is not None:
-                    watch(node, x, made[0])
+                made = self._recurrent(getattr(self, own), given, watch)
             values |= zip(outputs, made, strict=False)
         return tuple(values[name] for name in self.output_names)
+
+    def _recurrent(self, node: Any, given: list[Any], watch: Watcher | None) -> tuple[Tensor, ...]:
+        """What a recurrent operator gives."""
+        if isinstance(node, LoopNode):
+            steps, x, h_BH = given
+            Y_T1BH, Y_h_1BH = node.run(steps, x, h_BH)
+            made: tuple[Tensor, ...] = Y_h_1BH[0], Y_T1BH[:, 0]
+        else:
+            x, lengths_B, *state = given
+            lengths_B = None if lengths_B is None else lengths_B.long()
+            made = node(x, lengths_B, *self._state(node, state))
+            Y_T1BH = made[0]
+        if watch is not None:
+            watch(node, x, Y_T1BH)
+        return made
 
     @staticmethod
     def _state(node: RecurrentNode, given: list[Tensor | None]) -> list[Tensor]:
@@ -175,7 +196,7 @@ def _check_operators(who: str, graph: Any) -> None:
     unknown: dict[str, int] = {}
     for node in graph.node:
         own = node.domain not in ("", "ai.onnx")
-        if own or (node.op_type not in OPERATIONS and node.op_type not in RECURRENT):
+        if own or node.op_type not in (*OPERATIONS, *RECURRENT, "Loop"):
             name = f"{node.domain}.{node.op_type}" if own else node.op_type
             unknown[name] = unknown.get(name, 0) + 1
     if unknown:

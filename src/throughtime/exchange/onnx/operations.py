@@ -107,6 +107,15 @@ def _shape(a: Attributes, x: Tensor) -> Tensor:
     return torch.tensor(list(x.shape)[a.get("start", 0) : a.get("end")], dtype=torch.int64)
 
 
+def _reverse_sequence(a: Attributes, x: Tensor, lengths_B: Tensor) -> Tensor:
+    time, batch = a.get("time_axis", 0), a.get("batch_axis", 1)
+    step_T1 = torch.arange(x.shape[time], device=x.device).unsqueeze(1)
+    from_TB = torch.where(step_T1 < lengths_B, lengths_B - 1 - step_T1, step_T1)
+    x_TB = x.movedim((time, batch), (0, 1))
+    found = x_TB.gather(0, from_TB.reshape(*from_TB.shape, *[1] * (x.dim() - 2)).expand_as(x_TB))
+    return found.movedim((0, 1), (time, batch))
+
+
 def _div(a: Attributes, x: Tensor, y: Tensor) -> Tensor:
     return x / y if x.is_floating_point() else torch.div(x, y, rounding_mode="trunc")
 
@@ -189,6 +198,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "Split": _split,
     "Slice": _slice,
     "Gather": _gather,
+    "ReverseSequence": _reverse_sequence,
     "GatherND": _gather_nd,
     "GatherElements": _gather_elements,
     "Range": lambda a, start, end, step: torch.arange(start.item(), end.item(), step.item(), dtype=start.dtype),

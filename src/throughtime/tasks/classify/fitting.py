@@ -25,6 +25,7 @@ from throughtime.tasks.classify.network import ClassDesign, ClassNet
 from throughtime.tasks.classify.ngrams import PENALTIES, NGramClassifier
 from throughtime.tasks.classify.pretraining import Languages, check_pretraining, read_texts
 from throughtime.tasks.classify.texts import TextReader
+from throughtime.tasks.training import check_finite
 from throughtime.training import Callback, RunFolder, TrainingConfig, TrainingResult, train
 
 if TYPE_CHECKING:
@@ -137,10 +138,7 @@ def fit(
         config = replace(config, seed=c.seed + 1000 * number)
         name = f"net{number}" if members > 1 or languages is not None else ""
         history = _train(trainee, source, later, config, callbacks, _within(c, run, name), thaw=languages is not None)
-        if history.best_epoch is None and history.stopped == "non-finite":
-            raise DataError(
-                f"{who}: expected a finite loss, got none ({history.message}); pass a smaller learning_rate"
-            )
+        check_finite(history, who)
         if history.best_epoch is None and nets:
             break  # interrupted: the nets that are whole do
         nets.append(net.eval())

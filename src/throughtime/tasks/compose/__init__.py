@@ -5,7 +5,9 @@ reading       what it takes: pieces, rolls, files, folders
 wishes        what is to be written, checked; Composition: what was
 events        a piece as a row of events, and back
 grammar       what may come next: bars that add up
-events_view   the net over events, and how it writes
+events_net    the net over events, which is told what was said last of every kind
+events_view   how it is trained, and how it writes
+delays        frames that lie far back
 frames        the net over frames, and where its windows come from
 frames_view   how it writes: freely, or below a given voice
 copies        Passage: the longest that is shared with a training piece
@@ -14,6 +16,7 @@ evaluation    ComposeEvaluation: nats, beside simple counts
 fitting       the training
 parameters    hyper-parameters, checked
 stored        the parts of a model folder
+exported      what ONNX Runtime gets: `throughtime.tasks.export_onnx`
 """
 
 from throughtime.tasks.compose.composer import Composer

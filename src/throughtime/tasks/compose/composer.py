@@ -26,8 +26,9 @@ from throughtime.tasks.estimator import Estimator, module_tensors
 from throughtime.tasks.language.evaluation import log_probs
 from throughtime.training import Callback, RunFolder, TrainingResult
 
-_TRIES = 20  # pieces drawn anew for one that copies
+_TRIES, _TRIES_AVOIDING = 20, 5  # pieces drawn for one that copies: where a copy is refused, and where it is not
 _AGAIN = 1_000_003  # between the seeds of a piece and of the next try
+_AVOIDED = 2.0  # bars of a passage that is avoided without being asked for
 _MARGIN = 0.5  # bars: a note that completes a passage may be as long without the passage being too long
 
 
@@ -46,6 +47,8 @@ class Composer(Estimator):
         head: of frames: "independent" or "joint".
         frame: of frames: ticks in one, twelve a quarter note.
         given: of frames: the highest voice is known, and the ones below are learnt: for `harmonise`.
+        lags: of frames: how far back those lie that stand in the input beside the last one, such as [48, 64] where
+            phrases come again after so many.
         melody: of each piece the highest line alone.
         velocity: of events: loudness is learnt, in eight steps; else every note is as loud.
         cell: a key of `throughtime.nn.layers.LAYERS`.
@@ -56,10 +59,10 @@ class Composer(Estimator):
         input_dropout: of inputs: of events their numbers, of frames whole notes.
         weight_dropout: of the recurrent matrices.
         transpose: semitones, up and down, by which pieces are moved at random in training; by how much is told to the
-            net, which writes in the keys of the originals.
+            net, which writes in the keys of the originals. Learning every key takes several times as many passes.
         window: events or frames through which a gradient goes back.
         batch_size: rows of events, or windows of frames, beside one another.
-        epochs: passes over the pieces; None: as many as make about 1,200 steps of events or 3,000 of frames.
+        epochs: passes over the pieces; None: as many as make about 2,400 steps of events or 3,000 of frames.
         learning_rate, schedule, optimizer, weight_decay, clip_norm, ema, patience: see `TrainingConfig`.
         seed: of everything random.
 
@@ -99,20 +102,21 @@ class Composer(Estimator):
         head: str = "independent",
         frame: int = 12,
         given: bool = False,
+        lags: Sequence[int] | None = None,
         melody: bool = False,
         velocity: bool = False,
         cell: str = "lstm",
         hidden_size: int = 256,
-        num_layers: int = 2,
-        embedding_size: int = 128,
+        num_layers: int = 1,
+        embedding_size: int = 64,
         dropout: float = 0.3,
         input_dropout: float = 0.0,
         weight_dropout: float = 0.0,
-        transpose: int = 5,
-        window: int = 256,
-        batch_size: int = 32,
+        transpose: int = 0,
+        window: int = 128,
+        batch_size: int = 16,
         epochs: int | None = None,
-        learning_rate: float = 3e-3,
+        learning_rate: float = 5e-3,
         schedule: str = "onecycle",
         optimizer: str = "adam",
         weight_decay: float = 0.0,
@@ -125,6 +129,7 @@ class Composer(Estimator):
         self.head = head
         self.frame = frame
         self.given = given
+        self.lags = lags
         self.melody = melody
         self.velocity = velocity
         self.cell = cell
@@ -199,7 +204,7 @@ class Composer(Estimator):
         top_p: float | None = None,
         greedy: bool = False,
         most_repeats: int | str | None = "training",
-        max_copy: float | None = None,
+        max_copy: float | str | None = "avoid",
         tempo: float | None = None,
         transpose: int = 0,
         seed: int = 0,
@@ -219,8 +224,9 @@ class Composer(Estimator):
             greedy: always the likeliest; nothing is drawn.
             most_repeats: notes of one pitch that may follow each other; "training": as many as in the training; None:
                 any number. Of events.
-            max_copy: a piece that shares a passage of so many bars with a training piece is avoided while it is
-                written, and written anew where that was not enough.
+            max_copy: no piece shares a passage of so many bars with a training piece: such passages are avoided note by
+                note, and a piece with one all the same is written anew; "avoid": of two bars, where five tries do as
+                well as they can (of events); None: nothing is done.
             tempo: quarter notes a minute; None: the primer's, or the middle one of the training.
             transpose: semitones by which the piece, primer and all, is moved at the end.
             seed: piece b draws with seed + b: the same piece for the same seed, whatever is written beside it.
@@ -242,16 +248,18 @@ class Composer(Estimator):
         repeats: Any = most_repeats
         if most_repeats == "training":
             repeats = self.facts_.most_repeats if self.view == "events" else None
+        lenient = max_copy == "avoid"
+        copied = (_AVOIDED if self.view == "events" else None) if lenient else max_copy
         wish = read_wish(
             who, labels=self.labels_, style=style, primer=primer, n=n, bars=bars, metre=metre, temperature=temperature,
-            top_k=top_k, top_p=top_p, greedy=greedy, most_repeats=repeats, max_copy=max_copy, tempo=tempo,
+            top_k=top_k, top_p=top_p, greedy=greedy, most_repeats=repeats, max_copy=copied, tempo=tempo,
             transpose=transpose, seed=seed,
         )  # fmt: skip
         draw = self._write_events if self.view == "events" else self._write_frames
         found = draw(wish, who)
         if wish.max_copy is None:
             return found
-        tries = 1 if wish.sampler.greedy else _TRIES
+        tries = 1 if wish.sampler.greedy else _TRIES_AVOIDING if lenient else _TRIES
         for b, one in enumerate(found):
             for again in range(1, tries):
                 if one.shared.bars < wish.max_copy:
@@ -260,8 +268,8 @@ class Composer(Estimator):
                     wish, primers=[wish.primers[b]], names=[wish.names[b]], seed=wish.seed + b + again * _AGAIN,
                     mixtures=None if wish.mixtures is None else [wish.mixtures[b]],
                 )  # fmt: skip
-                (one,) = draw(alone, who)
-            if one.shared.bars >= wish.max_copy:
+                one = min(one, *draw(alone, who), key=lambda drawn: drawn.shared.bars)
+            if one.shared.bars >= wish.max_copy and not lenient:
                 raise ArgumentError(
                     f"{who}: expected a piece that shares less than max_copy={wish.max_copy:g} bars with a training "
                     f"piece, got {one.shared.bars:.2f} with {one.shared.piece!r} in {tries} tries; raise max_copy "
@@ -276,13 +284,11 @@ class Composer(Estimator):
 
     def _write_events(self, wish: Wish, who: str) -> list[Composition]:
         least = None if wish.max_copy is None else wish.max_copy - _MARGIN
-        longest_bar = max(Metre(0, *metre).bar for metre in self.vocabulary_.metres)
 
-        def barred(onsets: list[int], pitches: list[int], next: int) -> list[int]:
+        def barred(onsets: list[int], pitches: list[int], next: int, bar: int) -> list[int]:
             assert least is not None
             return self.copies_.barred(onsets, pitches, next, max(1, round(least * bar)))
 
-        bar = longest_bar if wish.metre is None else Metre(0, *wish.metre).bar
         drawn = write_events(
             self.model_, self.vocabulary_, self.seen_, wish, melody=self.facts_.at_once == 1,
             at_once=self.facts_.at_once, barred=None if least is None else barred,
@@ -350,7 +356,7 @@ class Composer(Estimator):
         n: int = 1,
         *,
         style: Any = None,
-        temperature: float = 0.5,
+        temperature: float | None = None,
         top_p: float | None = None,
         greedy: bool = False,
         tempo: float | None = None,
@@ -362,7 +368,8 @@ class Composer(Estimator):
             voice: the highest voice: a Piece, a path or note names, see `write`; of several notes at once the highest.
             n: how many.
             style: where the model was trained with styles.
-            temperature, top_p, greedy, tempo, seed: see `write`.
+            temperature: see `write`; None: 0.5.
+            top_p, greedy, tempo, seed: see `write`.
 
         Raises:
             NotFittedError: nothing was fitted.
@@ -377,6 +384,8 @@ class Composer(Estimator):
                 f"given={self.given}; train one so"
             )
         tune = read_primer(voice, who).melody()
+        if temperature is None:
+            temperature = 1.0 if greedy else 0.5
         wish = read_wish(
             who, labels=self.labels_, style=style, primer=None, n=n, bars=None, metre=None, temperature=temperature,
             top_k=None, top_p=top_p, greedy=greedy, most_repeats=None, max_copy=None, tempo=tempo, transpose=0,
@@ -385,15 +394,9 @@ class Composer(Estimator):
         roll = top_voice(roll_from_piece(tune, int(self.frame), who=who))
         empty = [np.zeros((0, 88), dtype=np.uint8)] * n
         drawn = write_frames(
-            self.model_,
-            empty,
-            len(roll),
-            wish.sampler,
-            wish.seed,
-            styles=shares(wish, len(self.labels_ or ())),
-            voice=roll,
-            who=who,
-        )
+            self.model_, empty, len(roll), wish.sampler, wish.seed, styles=shares(wish, len(self.labels_ or ())),
+            voice=roll, who=who,
+        )  # fmt: skip
         found = []
         for b, (written, log_prob) in enumerate(zip(drawn.rolls, drawn.log_probs, strict=True)):
             below = piece_from_roll(np.where(roll, 0, written).astype(np.uint8), int(self.frame))

@@ -18,11 +18,12 @@ from throughtime.models import Draws
 from throughtime.models.decoding import DecodingState, read_limits
 from throughtime.models.sampling import read_seeds
 from throughtime.tasks.compose.events import END, EventVocabulary, Ids
+from throughtime.tasks.compose.events_net import EventEncoder
 from throughtime.tasks.compose.grammar import Barred, Grammar
 from throughtime.tasks.compose.wishes import Wish
 from throughtime.tasks.language.chunks import Chunk, ChunkSource
 from throughtime.tasks.language.corpus import Corpus
-from throughtime.tasks.language.net import Dropouts, LanguageNet, TextEncoder
+from throughtime.tasks.language.net import Dropouts, LanguageNet
 
 if TYPE_CHECKING:
     from throughtime.tasks.compose.composer import Composer
@@ -91,11 +92,11 @@ def encoded(
     return corpus_of(rows, classes)
 
 
-def build_net(composer: "Composer", symbols: int, labels: Sequence[str] | None) -> LanguageNet:
+def build_net(composer: "Composer", vocabulary: EventVocabulary, labels: Sequence[str] | None) -> LanguageNet:
     """The net of a composer's hyper-parameters."""
     H, E = int(composer.hidden_size), int(composer.embedding_size)
-    encoder = TextEncoder(
-        symbols, composer.cell, [E, *[H] * int(composer.num_layers)],
+    encoder = EventEncoder(
+        vocabulary, composer.cell, [E, *[H] * int(composer.num_layers)],
         classes=None if labels is None else len(labels),
         dropouts=Dropouts(
             input=float(composer.input_dropout), between=float(composer.dropout), output=float(composer.dropout),

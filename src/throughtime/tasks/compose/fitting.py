@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from throughtime.data.music.pieces import Piece
-from throughtime.errors import DataError
 from throughtime.tasks.compose import parameters
 from throughtime.tasks.compose.copies import Copies
 from throughtime.tasks.compose.evaluation import KeyCounts
@@ -30,6 +29,7 @@ from throughtime.tasks.compose.reading import Given, check_styles, style_names
 from throughtime.tasks.language.baseline import Bigram
 from throughtime.tasks.language.chunks import ChunkSource
 from throughtime.tasks.language.trainee import Trainee, chunk_loss
+from throughtime.tasks.training import check_finite
 from throughtime.training import Callback, RunFolder, TrainingResult, train
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ def fit(
         run = replace(run, about={**run.about, **about})
     learn = _fit_events if composer.view == "events" else _fit_frames
     net, history = learn(composer, training, held, labels, callbacks, run, max_seconds, who)
-    if history.best_epoch is None and history.stopped == "non-finite":
-        raise DataError(f"{who}: expected a finite loss, got none ({history.message}); pass a smaller learning_rate")
+    check_finite(history, who)
     composer.labels_ = labels
     composer.copies_ = Copies.of(given.pieces)
     composer.facts_ = Facts(
@@ -136,7 +135,7 @@ def _fit_events(
         held_source = ChunkSource(corpus, int(composer.batch_size), int(composer.window))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(composer.seed))
-        net = build_net(composer, len(vocabulary), labels)
+        net = build_net(composer, vocabulary, labels)
     config = parameters.training_config(composer, len(source), max_seconds)
     history = train(Trainee(net, source.rows), chunk_loss, source, held_source, config, callbacks, run=run)
     seen = np.zeros(len(vocabulary), dtype=bool)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from throughtime.models.losses import SequenceLoss
 from throughtime.models.note_heads import note_head
 from throughtime.nn.layers import LAYERS
+from throughtime.tasks.compose.delays import Delays
 from throughtime.training import StreamSource, fingerprint
 
 KEYS = 88
@@ -37,6 +38,7 @@ class FrameDesign:
         styles: how many there are; 0 for none.
         shifts: transpositions to either side that are told apart.
         given: whether the highest voice is known, from beginning to end.
+        lags: how far back the frames lie that stand in the input beside the last one.
         input_dropout: of the notes that are read.
         dropout: between layers and of the last one's outputs.
         weight_dropout: of the recurrent matrices.
@@ -49,6 +51,7 @@ class FrameDesign:
     styles: int = 0
     shifts: int = 0
     given: bool = False
+    lags: tuple[int, ...] = ()
     input_dropout: float = 0.0
     dropout: float = 0.0
     weight_dropout: float = 0.0
@@ -71,7 +74,8 @@ class FrameBatch(NamedTuple):
 class FramesNet(nn.Module):
     """What sounds next, from what sounded.
 
-    (1) x̃_t = x_{t−1}, its pitch classes, the style, the transposition; zeros for x before a window
+    (1) x̃_t = x_{t−1}, its pitch classes, the style, the transposition, x_{t−l} for each lag l; zeros for x before a
+        window
     (2) h_t = recurrent layers over x̃
     (3) p(x_t | x before t) = head(h_t, x̃_t)
     (4) where the highest voice v is given: x̃_t has the outputs of a layer that reads v both ways, too, and the head is
@@ -88,8 +92,13 @@ class FramesNet(nn.Module):
         if d.given:
             self.ahead = LAYERS[d.cell](KEYS, d.hidden_size // 2, bidirectional=True)
             inputs += d.hidden_size
+        self.layers = nn.ModuleList()
+        if d.lags:
+            delays = Delays(inputs, KEYS, [lag - 1 for lag in d.lags])
+            self.layers.append(delays)
+            inputs = delays.output_size
         sizes = [inputs, *[d.hidden_size] * d.num_layers]
-        self.layers = nn.ModuleList(LAYERS[d.cell](i, o, weight_dropout=d.weight_dropout) for i, o in pairwise(sizes))
+        self.layers.extend(LAYERS[d.cell](i, o, weight_dropout=d.weight_dropout) for i, o in pairwise(sizes))
         self.head = note_head(d.head, d.hidden_size + inputs, KEYS)
         classes_KC = torch.zeros(KEYS, 12)
         classes_KC[torch.arange(KEYS), (torch.arange(KEYS) + LOWEST) % 12] = 1
@@ -130,10 +139,12 @@ class FramesNet(nn.Module):
         d = self.design
         h_TBF, found = x_TBF, []
         for i, layer in enumerate(self.layers):
-            if i and self.training and d.dropout:
+            if i > bool(d.lags) and self.training and d.dropout:
                 h_TBF = nn.functional.dropout(h_TBF, d.dropout)
             h_TBF, after = layer(h_TBF, None if state is None else state[i], lengths=lengths)
             found.append(after)
+            if isinstance(layer, Delays):
+                x_TBF = h_TBF
         if self.training and d.dropout:
             h_TBF = nn.functional.dropout(h_TBF, d.dropout)
         return torch.cat((h_TBF, x_TBF), -1), tuple(found)

@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 from throughtime.data.music.pieces import Metre
 from throughtime.tasks.compose.events import END, EventVocabulary
 
-Barred = Callable[[list[int], list[int], int], list[int]]
-"""From the onsets and pitches so far and the next onset, which pitches must not come: see `Copies.barred`."""
+Barred = Callable[[list[int], list[int], int, int], list[int]]
+"""From the onsets and pitches so far, the next onset and the ticks of a bar, which pitches must not come: see
+`Copies.barred`."""
 
 
 class Grammar:
     """Where one piece stands, and which ids may follow.
 
-    (1) SHIFT METRE, then bars, each BAR with one fewer left; END follows the last one alone
+    (1) SHIFT METRE, then bars, each BAR with one fewer left; END follows the last one alone, in which something sounds
     (2) within a bar positions rise and stay below its end; at one position pitches fall
     (3) of a melody, no note begins before the last one has ended
     (4) of one pitch at most `most_repeats` notes follow each other
@@ -100,7 +101,7 @@ class Grammar:
             mask_V[span] = self.seen[span]
         if self.left > 1:
             mask_V[v.left(self.left - 1)] = True
-        elif self.pitches or not mask_V.any():
+        elif self.position >= 0 or self.sounding > self.begin or not mask_V.any():
             mask_V[END] = True
 
     def _pitches(self, mask_V: NDArray[np.bool_], below: int) -> None:
@@ -113,7 +114,7 @@ class Grammar:
             if len(set(recent)) == 1:
                 kept_P[recent[0]] = False
         if self.barred is not None:
-            for pitch in self.barred(self.onsets, self.pitches, self.begin + self.position):
+            for pitch in self.barred(self.onsets, self.pitches, self.begin + self.position, self.length):
                 if 0 <= pitch < 128:
                     kept_P[pitch] = False
         # A note has to follow a position: where nothing is left, a rule gives way.

@@ -25,8 +25,12 @@ _CHOICES = (
 )
 _COUNTS = ("frame", "hidden_size", "num_layers", "embedding_size", "window", "batch_size")
 _DROPOUTS = ("dropout", "input_dropout", "weight_dropout")
-_OF_VIEW = {"velocity": "events", "embedding_size": "events", "head": "frames", "frame": "frames", "given": "frames"}
-_STEPS = {"events": 1200, "frames": 3000}
+_OF_VIEW = {
+    "velocity": "events", "embedding_size": "events", "head": "frames", "frame": "frames", "given": "frames",
+    "lags": "frames",
+}  # fmt: skip
+_LONGEST_LAG = 1024
+_STEPS = {"events": 2400, "frames": 3000}
 _MOST_EPOCHS = {"events": 60, "frames": 200}
 
 
@@ -53,6 +57,7 @@ def check(composer: "Composer") -> None:
         value: Any = getattr(composer, name)
         if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < 1:
             raise ArgumentError(f"Composer: expected {name} to be a number in [0, 1), got {value!r}; pass 0 for none")
+    _check_lags(composer.lags)
     keys: Any = composer.transpose
     if isinstance(keys, bool) or not isinstance(keys, int | np.integer) or not 0 <= keys <= 12:
         raise ArgumentError(
@@ -68,6 +73,17 @@ def check(composer: "Composer") -> None:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
         raise ArgumentError(f"Composer: expected seed to be a whole number from 0, got {seed!r}; pass one")
     training_config(composer, 1, None)
+
+
+def _check_lags(lags: Any) -> None:
+    if lags is None:
+        return
+    whole = isinstance(lags, list | tuple) and all(type(lag) is int and 2 <= lag <= _LONGEST_LAG for lag in lags)
+    if not whole or not lags or len(set(lags)) < len(lags):
+        raise ArgumentError(
+            f"Composer: expected lags to be different whole numbers from 2 to {_LONGEST_LAG}, got {lags!r}; pass [64] "
+            "or so, or None for none"
+        )
 
 
 def training_config(composer: "Composer", steps: int, max_seconds: float | None) -> TrainingConfig:
@@ -93,6 +109,7 @@ def design(composer: "Composer", styles: int) -> FrameDesign:
     return FrameDesign(
         head=composer.head, cell=composer.cell, hidden_size=int(composer.hidden_size),
         num_layers=int(composer.num_layers), styles=styles, shifts=int(composer.transpose), given=composer.given,
+        lags=tuple(composer.lags or ()),
         input_dropout=float(composer.input_dropout), dropout=float(composer.dropout),
         weight_dropout=float(composer.weight_dropout),
     )  # fmt: skip

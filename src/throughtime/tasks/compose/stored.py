@@ -86,7 +86,7 @@ def read_sections(composer: "Composer", tensors: Mapping[str, np.ndarray], extra
 
 def _build(composer: "Composer") -> nn.Module:
     if composer.view == "events":
-        return build_net(composer, len(composer.vocabulary_), composer.labels_)
+        return build_net(composer, composer.vocabulary_, composer.labels_)
     return FramesNet(parameters.design(composer, len(composer.labels_ or ())))
 
 

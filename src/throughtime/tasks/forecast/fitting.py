@@ -21,6 +21,7 @@ from throughtime.tasks.forecast.outputs import output_named
 from throughtime.tasks.forecast.scaling import Scaler, fit_floor, fit_scaler
 from throughtime.tasks.forecast.strategies import Strategy, build
 from throughtime.tasks.forecast.windows import Windows
+from throughtime.tasks.training import check_finite
 from throughtime.training import Callback, RunFolder, TrainingConfig, TrainingResult, train
 from throughtime.training.losses import mean_loss
 
@@ -276,11 +277,7 @@ class Fit:
             own = replace(config, seed=config.seed + number, max_seconds=_left(max_seconds, spent))
             found = train(net, loss_of, source, held_out, own, callbacks if not number else (), run=_part(run, number))
             spent += found.seconds
-            if found.best_epoch is None and found.stopped == "non-finite":
-                raise DataError(
-                    f"Forecaster.fit: expected a finite loss, got none in the first epoch ({found.message}); pass a "
-                    "lower learning_rate, or values of a smaller size"
-                )
+            check_finite(found, "Forecaster.fit")
             ended.append(found)
             if found.stopped in _CUT_SHORT:
                 nets = model.members[: max(number, 1)]

@@ -103,10 +103,12 @@ class Batch:
         return None if self.mask is None else self.mask[:, self.history :]
 
 
-class ResidualStack(nn.Module):
+class SkipStack(nn.Module):
     """Recurrent layers on top of one another; from the second on, each adds to what it reads.
 
     (1) u^1 = layer_1(x),   u^l = u^{l−1} + drop(layer_l(u^{l−1}))
+
+    No line in front and no normalisation, unlike `throughtime.models.ResidualStack`.
 
     **Shapes** x (T, B, I) → (T, B, H) and the state of each layer.
     """
@@ -198,7 +200,7 @@ class Encoder(nn.Module):
         inputs = self.inputs
         self.inward = nn.Linear(inputs, design.hidden_size) if design.segment > 1 else None
         self.stacked = inputs if self.inward is None else design.hidden_size
-        self.stack = ResidualStack(design.cell, self.stacked, design.hidden_size, design.num_layers, design.dropout)
+        self.stack = SkipStack(design.cell, self.stacked, design.hidden_size, design.num_layers, design.dropout)
 
     @property
     def local(self) -> bool:

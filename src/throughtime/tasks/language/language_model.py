@@ -20,6 +20,7 @@ from throughtime.tasks.language.evaluation import MODEL, LanguageEvaluation, log
 from throughtime.tasks.language.net import LanguageNet, TextEncoder
 from throughtime.tasks.language.trainee import Trainee, chunk_loss
 from throughtime.tasks.language.writing import read_wish, written
+from throughtime.tasks.training import check_finite
 from throughtime.training import Callback, RunFolder, TrainingConfig, train
 
 
@@ -225,6 +226,7 @@ class LanguageModel(Estimator):
             about = {f"{self.task} {k}": v for k, v in self.get_params().items()}
             run = replace(run, about={**run.about, **about, "vocabulary": stored.short(units)})
         self.history_ = train(trainee, chunk_loss, rows, held_rows, config, callbacks, run=run)
+        check_finite(self.history_, "LanguageModel.fit")
         self.units_, self.labels_, self.ends_, self.validation_ = units, names, ends, how
         self.bigram_ = Bigram.count(training, len(units))
         self.n_texts_, self.n_symbols_, self.n_rows_ = corpus.texts, len(corpus), rows.rows

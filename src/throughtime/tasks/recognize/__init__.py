@@ -19,6 +19,7 @@ evaluation   ActivityEvaluation: a model's figures beside the baselines'
 judging      a recognizer judged, and whether it has seen the recordings before
 parameters   hyper-parameters, checked
 stored       the parts of a model folder
+exported     what ONNX Runtime gets: `throughtime.tasks.export_onnx`
 """
 
 from throughtime.tasks.recognize.evaluation import ActivityEvaluation

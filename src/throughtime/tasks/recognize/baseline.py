@@ -1,4 +1,5 @@
-"""What a recognizer has to beat: a classifier that knows no order, and the label that is most frequent.
+"""What a recognizer has to beat: a classifier of figures that are the same if time goes backwards, and
+the label that is most frequent.
 
 Axes in names: S steps, C channels, F figures, N rows, K labels.
 """

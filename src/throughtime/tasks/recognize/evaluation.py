@@ -59,8 +59,8 @@ class ActivityEvaluation:
     Attributes:
         recordings, samples: how many.
         aligned: whether every sample has a label.
-        scores: by name: "model"; "without order", a linear classifier of means, deviations and extremes; and "most
-            frequent".
+        scores: by name: "model"; "without order", a linear classifier of means, deviations, extremes and mean
+            changes, which are the same if time goes backwards; and "most frequent".
         unseen: labels that training never had, with how often; they count as missed.
         leaks: what training had, too, in words; empty where nothing was found.
     """

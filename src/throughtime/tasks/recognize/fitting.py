@@ -24,6 +24,7 @@ from throughtime.tasks.recognize.network import ActivityDesign, ActivityNet
 from throughtime.tasks.recognize.reading import Prepared, Reader
 from throughtime.tasks.recognize.splits import grouped_folds
 from throughtime.tasks.recognize.windows import radii_of, windowed
+from throughtime.tasks.training import check_finite
 from throughtime.training import Callback, RunFolder, TrainingConfig, TrainingResult, train
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ AROUND = 1.5
 ROTATION = 20.0
 """Degrees that x, y and z of a sensor are turned by in training, at most."""
 _STEPS, _LEAST_EPOCHS, _MOST_EPOCHS = 1500, 8, 300
-# Clips a step; where every sample has a label, a clip teaches more.
-_BATCH, _ALIGNED_BATCH = 16, 8
+# Clips a step: where every sample has a label, a clip teaches more; an encoder learns slowly from noisy gradients.
+_BATCH, _FRAMES_BATCH, _ALIGNED_BATCH = 16, 32, 8
+_RATE, _FRAMES_RATE = 3e-3, 2e-3
 
 
 class Given(NamedTuple):
@@ -124,14 +126,13 @@ def fit(
         net = ActivityNet(_design(r, reader, len(labels), aligned))
     _scale_figures(net, x)
     trainee = Trainee(net, _weights(r.class_weight, y, len(labels)))
-    config = _config(r, len(source), aligned=aligned, max_seconds=max_seconds)
+    config = _config(r, len(source), aligned, reader.is_frames, max_seconds)
     if run is not None:
         run = replace(run, about={**run.about, **{f"{r.task} {k}": v for k, v in r.configuration().items()}})
     history = train(trainee, _loss, source, later, config, callbacks, run=run)
-    if history.best_epoch is None and history.stopped == "non-finite":
-        raise DataError(f"{who}: expected a finite loss, got none ({history.message}); pass a smaller learning_rate")
+    check_finite(history, who)
     net.eval()
-    metrics = _calibrate(net, later, config.batch_size or _BATCH)
+    metrics = _calibrate(net, later, config.batch_size)
     metrics |= {"best_epoch": history.best_epoch, "epochs": len(history.history)}
     radius = max(1, round(SECONDS * reader.rate)) if aligned else None
     baseline = Baseline.fit(x, y, len(labels), radius, r.seed)
@@ -203,15 +204,17 @@ def _augmentation(r: "Recognizer", reader: Reader) -> Augmentation:
     )  # fmt: skip
 
 
-def _config(r: "Recognizer", examples: int, *, aligned: bool, max_seconds: float | None) -> TrainingConfig:
-    epochs, batch_size = r.epochs, r.batch_size
+def _config(r: "Recognizer", examples: int, aligned: bool, frames: bool, max_seconds: float | None) -> TrainingConfig:
+    epochs, batch_size, learning_rate = r.epochs, r.batch_size, r.learning_rate
     if batch_size is None:
-        batch_size = _ALIGNED_BATCH if aligned else _BATCH
+        batch_size = _ALIGNED_BATCH if aligned else _FRAMES_BATCH if frames else _BATCH
+    if learning_rate is None:
+        learning_rate = _FRAMES_RATE if frames else _RATE
     if epochs is None:
         steps = _STEPS // 2 if aligned else _STEPS
         epochs = min(max(steps * batch_size // max(examples, 1), _LEAST_EPOCHS), _MOST_EPOCHS)
     return TrainingConfig(
-        epochs=epochs, batch_size=batch_size, learning_rate=r.learning_rate, schedule="onecycle", clip_norm=1.0,
+        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, schedule="onecycle", clip_norm=1.0,
         patience=r.patience, seed=r.seed, max_seconds=max_seconds,
     )  # fmt: skip
 

@@ -47,30 +47,8 @@ class ActivityDesign:
     radii: tuple[int, ...] = ()
 
 
-class Motion(nn.Module):
-    """What changed from frame to frame, as a product: m_t = (A e_t) ∘ (B e_{t−1}), 0 at the first frame.
-
-    A place that is coded by sine and cosine moves by sin(x_t − x_{t−1}) = sin x_t cos x_{t−1} − cos x_t sin x_{t−1}:
-    which way is a sum of such products, and of no sum of the codes themselves.
-
-    **Source** [Reichardt1961], whose detectors multiply what a neighbour saw before.
-    """
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.now = nn.Linear(features, features)
-        self.before = nn.Linear(features, features)
-
-    def forward(self, e_TBE: Tensor) -> Tensor:
-        """(T, B, E)."""
-        m_TBE: Tensor = self.now(e_TBE[1:]) * self.before(e_TBE[:-1])
-        return nn.functional.pad(m_TBE, (0, 0, 0, 0, 1, 0))
-
-
 class ActivityNet(nn.Module):
     """(1) e = encoder(frame), or the samples as they are; (2) h = residual recurrent stack over e; (3) z = W h + b.
-
-    Beside the e of frames it reads their `Motion`.
 
     Where a clip has one label, h in (3) is pooled over the steps. A net that reads both ways may see figures of windows
     around each step beside its samples.
@@ -80,14 +58,12 @@ class ActivityNet(nn.Module):
         super().__init__()
         d = self.design = design
         self.encoder: TimeDistributed | None = None
-        self.motion: Motion | None = None
         self.image_mean, self.image_deviation = 128.0, 64.0
         size = d.channels
         if d.image is not None:
             height, width, colours = d.image
             self.encoder = TimeDistributed(FrameEncoder(colours, height, width, d.features))
-            self.motion = Motion(d.features)
-            size = 2 * d.features
+            size = d.features
         # Of the windows' figures in the training data, by which they are scaled.
         figures = d.channels * FIGURES * len(d.radii)
         self.register_buffer("figure_mean", torch.zeros(figures))
@@ -127,8 +103,6 @@ class ActivityNet(nn.Module):
         if self.design.radii:
             figures_TBF = windowed(e_TBE, lengths_B, self.design.radii)
             e_TBE = torch.cat((e_TBE, (figures_TBF - self.figure_mean) / self.figure_deviation), 2)
-        if self.motion is not None:
-            e_TBE = torch.cat((e_TBE, self.motion(e_TBE)), 2)
         h_TBF, _ = self.recurrent(e_TBE, lengths=lengths_B)
         pooled = h_TBF if self.pooling is None else self.pooling(h_TBF, lengths_B)
         z: Tensor = self.head(self.dropout(pooled))

@@ -7,6 +7,7 @@ from throughtime.errors import ArgumentError
 from throughtime.nn.arguments import check_flag, check_size
 from throughtime.nn.layers import LAYERS
 from throughtime.tasks.classify.network import POOLING_NAMES
+from throughtime.training import TrainingConfig
 
 if TYPE_CHECKING:
     from throughtime.tasks.recognize.recognizer import Recognizer
@@ -42,9 +43,6 @@ def check(recognizer: "Recognizer") -> None:
             )
     for name in _COUNTS:
         check_size(who, name, getattr(recognizer, name))
-    for name in ("epochs", "batch_size"):
-        if getattr(recognizer, name) is not None:
-            check_size(who, name, getattr(recognizer, name))
     for name in _FLAGS:
         check_flag(who, name, getattr(recognizer, name))
     for name in ("rate", "window"):
@@ -69,6 +67,13 @@ def check(recognizer: "Recognizer") -> None:
             raise ArgumentError(
                 f"{who}: expected around=0 for a one-way model, which sees no future, got {around!r}; pass 0 or None"
             )
+    # The loop's own checks, here, before files are read.
+    given = {name: getattr(recognizer, name) for name in ("learning_rate", "epochs", "batch_size")}
+    TrainingConfig(
+        seed=recognizer.seed,
+        patience=recognizer.patience,
+        **{name: value for name, value in given.items() if value is not None},
+    )
     size: Any = recognizer.size
     if size is not None and not (
         isinstance(size, tuple | list)

@@ -66,8 +66,8 @@ class Recognizer(Estimator):
         shortest: seconds that a label lasts, at least; None: as `smoothing`, `shortest_`.
         epochs: passes over the recordings; None: as many as make about 1,500 steps, or 750 where every sample has a
             label, from 8 to 300.
-        batch_size: clips a step; None: 16, or 8 where every sample has a label.
-        learning_rate: the peak of a one-cycle schedule of Adam.
+        batch_size: clips a step; None: 16, or 32 of frames, or 8 where every sample has a label.
+        learning_rate: the peak of a one-cycle schedule of Adam; None: 0.003, or 0.002 of frames.
         patience: epochs without a lower validation loss before training stops; None: never early.
         seed: of everything random.
 
@@ -111,7 +111,7 @@ class Recognizer(Estimator):
         shortest: float | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
-        learning_rate: float = 3e-3,
+        learning_rate: float | None = None,
         patience: int | None = None,
         seed: int = 0,
     ) -> None:

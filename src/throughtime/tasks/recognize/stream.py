@@ -276,16 +276,11 @@ class OneStep:
         t = float(net.temperature)
         self._head = head / t, bias / t
         self._last_F = np.zeros(size, np.float32)
-        # Of frames: A, its bias, B and its bias; and B e of the frame before.
-        self._motion = None if net.motion is None else (*_weights(net.motion.now), *_weights(net.motion.before))
-        self._before: NDArray[np.float32] | None = None
 
     def __call__(self, x_C: NDArray[np.float32]) -> NDArray[np.float64]:
         """p_K, with the state moved on."""
         # `dot` where `@` would be, since it starts in half the time.
         W, b = self._project
-        if self._motion is not None:
-            x_C = self._with_motion(x_C)
         u_F: NDArray[Any] = W.dot(x_C)
         u_F += b
         states = self._states
@@ -306,12 +301,6 @@ class OneStep:
         p_K: NDArray[np.float64] = np.exp(np.subtract(z_K, np.maximum.reduce(z_K), dtype=np.float64))
         p_K /= np.add.reduce(p_K)
         return p_K
-
-    def _with_motion(self, e_E: NDArray[np.float32]) -> NDArray[np.float32]:
-        A, a, B, b = self._motion  # type: ignore[misc]
-        m_E = np.zeros_like(e_E) if self._before is None else (A.dot(e_E) + a) * self._before
-        self._before = B.dot(e_E) + b
-        return np.concatenate((e_E, m_E))
 
     def _normed(self, u_F: NDArray[Any], i: int, out_F: NDArray[np.float32]) -> None:
         gain, shift = self._norms[i]

@@ -31,6 +31,7 @@ from throughtime.tasks.tag.scores import compare
 from throughtime.tasks.tag.sentences import cut, held_out, is_tokens, read_sentences, shortened
 from throughtime.tasks.tag.stored import MOST_LABELS, WORKING
 from throughtime.tasks.tag.units import TagUnits, has_surrogate, word_form
+from throughtime.tasks.training import check_finite
 from throughtime.training import Callback, RunFolder, TrainingConfig, TrainingResult, train
 
 # Where `epochs` is None: steps of the optimizer, and bounds on how often the data are seen.
@@ -183,10 +184,7 @@ class Tagger(Estimator):
             options = {**self.get_params(), "vectors": found and crc32(found.values.tobytes())}
             run = replace(run, about={**run.about, **{f"{self.task} {k}": v for k, v in options.items()}})
         history = train(model, _loss, source, held_source, config, callbacks, run=run)
-        if history.best_epoch is None and history.stopped == "non-finite":
-            raise DataError(
-                f"Tagger.fit: expected a finite loss, got none ({history.message}); pass a smaller learning_rate"
-            )
+        check_finite(history, "Tagger.fit")
         model.eval()
         f1 = _calibrate(model, held_source)
         self.baselines_ = Baselines.fit(training, numbers, len(model.names), self.seed)

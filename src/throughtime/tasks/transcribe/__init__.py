@@ -13,6 +13,7 @@ streaming     TranscriptStream: words while somebody speaks
 evaluation    SpeechEvaluation: error rates beside a baseline's
 parameters    hyper-parameters, checked
 stored        the parts of a model folder
+exported      what ONNX Runtime gets: `throughtime.tasks.export_onnx`
 """
 
 from throughtime.tasks.transcribe.decoding import Alternative, Decoding, Utterance, Word

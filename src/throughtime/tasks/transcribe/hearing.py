@@ -30,6 +30,8 @@ class Heard:
     samples: NDArray[np.float32] | None
     frames: NDArray[np.float32]
     """(T, M)"""
+    silent: bool = False
+    """Whether nothing in it rises above silence."""
 
 
 @dataclass
@@ -69,7 +71,7 @@ class Ear:
             first, last = pieces[0].first, pieces[-1].first + len(pieces[-1].frames)
             frames = frames[first:last]
             samples = samples[first * self.mel.step : (last - 1) * self.mel.step + self.mel.window]
-        return Heard(name, samples, frames)
+        return Heard(name, samples, frames, silent=not pieces)
 
     def utterances(self, item: Any, name: str, who: str) -> Iterator[Piece]:
         """The parts of utterances in a clip, which may be longer than memory.

@@ -11,10 +11,13 @@ from torch import Tensor, nn
 
 from throughtime.nn.layers import LAYERS
 
-__all__ = ["NORMALISATIONS", "Design", "NetState", "SpeechNet"]
+__all__ = ["LOUD", "NORMALISATIONS", "Design", "NetState", "SpeechNet"]
 
 NORMALISATIONS = ("utterance", "running", "global")
 _PRIOR = 20.0  # frames that the training data's mean counts beside an utterance's own
+LOUD = 0.5
+"""Of a frame's level, in the exponent of its weight: what is 9 dB below the loudest counts a third."""
+_SHAPE = 10.0  # loud frames that the training data's spectrum counts beside an utterance's own
 _CHANNELS = (16, 32)
 _KERNEL = 3  # frames, of both convolutions
 
@@ -50,9 +53,8 @@ class Design:
 class NetState:
     """What a one-way net remembers between pieces of one row."""
 
-    sums: Tensor
-    """(1, 1, M) of standardised frames so far, in float64."""
-    frames: int
+    heard: Tensor
+    """(1, 1, M + 2) what the mean of (1) is of: sums of weighted frames, of weights, of their squares, in float64."""
     first: Tensor
     """(1, C, 2, F) the frames before, as the first convolution sees them."""
     second: Tensor
@@ -67,9 +69,12 @@ class NetState:
 class SpeechNet(nn.Module):
     """Recurrent layers over convolutions.
 
-    (1) x' = (x − m) / s with m and s of the training data; then the clip's own mean is taken off, shrunk towards 0 as
-        if `_PRIOR` frames of 0 stood before it: "utterance": of all its frames; "running": of those so far, the frame
-        itself among them; "global": nothing is taken off
+    (1) x' = (x − m) / s with m and s of the training data; then the clip's own mean μ is taken off: "utterance": of all
+        its frames; "running": of those so far, the frame itself among them; "global": nothing is taken off.
+        Of log-mel energies a frame's level l, the mean of its x', gives its weight, w = exp(s l / 2), so that silence
+        counts for nothing, and the mean's own level is taken off whole, its spectrum's shape in part:
+        μ = (Σ w x' + n v λ) / (Σ w + n v) with λ = Σ w l / Σ w, v = Σ w² / Σ w, the weight of a loud frame, and n =
+        `_SHAPE`. Of other features μ = Σ x' / (frames + `_PRIOR`)
     (2) two convolutions over time and frequency, ReLU; they see frames before alone; the second one's step is
         `subsampling` frames
     (3) h = recurrent layers
@@ -119,19 +124,35 @@ class SpeechNet(nn.Module):
     def normalised(self, x_TBM: Tensor, lengths_B: Tensor) -> Tensor:
         """(1) of standardised frames, zero past each length."""
         valid_TB1 = (torch.arange(x_TBM.shape[0])[:, None] < lengths_B)[:, :, None]
-        x_TBM = x_TBM * valid_TB1
-        if self.design.normalise == "utterance":
-            mean_BM = x_TBM.sum(0) / (_PRIOR + lengths_B[:, None].to(x_TBM.dtype))
-            return (x_TBM - mean_BM) * valid_TB1
-        if self.design.normalise == "running":
-            return (x_TBM - self._running(x_TBM, 0.0, 0)[0]) * valid_TB1
-        return x_TBM
+        x_TBM = x_TBM.masked_fill(~valid_TB1, 0.0)
+        if self.design.normalise == "global":
+            return x_TBM
+        heard_TBK = self._heard(x_TBM) * valid_TB1
+        running = self.design.normalise == "running"
+        heard_TBK = heard_TBK.cumsum(0) if running else heard_TBK.sum(0, keepdim=True)
+        return (x_TBM - self._mean(heard_TBK)).masked_fill(~valid_TB1, 0.0)
 
-    def _running(self, x_TBM: Tensor, sums: Tensor | float, frames: int) -> tuple[Tensor, Tensor]:
-        """The mean up to each frame, and the sums after the last."""
-        sums_TBM = x_TBM.double().cumsum(0) + sums
-        count_T = torch.arange(frames + 1, frames + 1 + x_TBM.shape[0], dtype=torch.float64) + _PRIOR
-        return (sums_TBM / count_T[:, None, None]).to(x_TBM.dtype), sums_TBM[-1:]
+    def _heard(self, x_TBM: Tensor) -> Tensor:
+        """w x', w and w² of (1), side by side: K = M + 2."""
+        x_TBM = x_TBM.double()
+        if self.design.mel:
+            w_TB1 = (x_TBM.mean(-1, keepdim=True) * (LOUD * self.scale[:1])).exp()
+        else:
+            w_TB1 = torch.ones_like(x_TBM[..., :1])
+        return torch.cat((w_TB1 * x_TBM, w_TB1, w_TB1.square()), -1)
+
+    def _mean(self, heard_TBK: Tensor) -> Tensor:
+        """μ of (1), of sums of what `_heard` gives."""
+        sums_TBM, weights_TB1, squares_TB1 = heard_TBK[..., :-2], heard_TBK[..., -2:-1], heard_TBK[..., -1:]
+        if not self.design.mel:
+            mean_TBM: Tensor = sums_TBM / (weights_TB1 + _PRIOR)
+            return mean_TBM.to(self.mean.dtype)
+        # Where nothing was heard all is 0, and so is the mean.
+        weights_TB1 = weights_TB1.clamp_min(1e-300)
+        level_TB1 = sums_TBM.mean(-1, keepdim=True) / weights_TB1
+        shape_TB1 = _SHAPE * squares_TB1 / weights_TB1
+        mean_TBM = (sums_TBM + shape_TB1 * level_TB1) / (weights_TB1 + shape_TB1)
+        return mean_TBM.to(self.mean.dtype)
 
     def forward(self, x_TBM: Tensor, lengths_B: Tensor) -> Tensor:
         """Log-probabilities of whole clips."""
@@ -158,7 +179,7 @@ class SpeechNet(nn.Module):
         one = self._as_channels(like.new_zeros((2, 1, self.design.features)))
         width = self.first(_before(one)).shape
         return NetState(
-            like.new_zeros((1, 1, self.design.features), dtype=torch.float64), 0, one,
+            like.new_zeros((1, 1, self.design.features + 2), dtype=torch.float64), one,
             like.new_zeros((1, width[1], 2, width[3])), 0, None, like.new_zeros((0, 1, self.design.hidden_size)),
         )  # fmt: skip
 
@@ -169,11 +190,10 @@ class SpeechNet(nn.Module):
             last: nothing comes after: what waits for a future is given none.
         """
         x_TBM = self.standardised(x_TM[:, None])
-        if len(x_TBM):
-            if self.design.normalise == "running":
-                mean_TBM, state.sums = self._running(x_TBM, state.sums, state.frames)
-                x_TBM = x_TBM - mean_TBM
-            state.frames += len(x_TBM)
+        if len(x_TBM) and self.design.normalise == "running":
+            heard_TBK = self._heard(x_TBM).cumsum(0) + state.heard
+            state.heard = heard_TBK[-1:]
+            x_TBM = x_TBM - self._mean(heard_TBK)
         if last:
             x_TBM = nn.functional.pad(x_TBM, (0, 0, 0, 0, 0, self.design.tail))
         x_BCTM = torch.cat((state.first, self._as_channels(x_TBM)), dim=2)

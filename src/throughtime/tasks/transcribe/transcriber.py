@@ -1,5 +1,6 @@
 """The transcriber: sound and what is said in it, in; the words of any sound, out."""
 
+import logging
 import os
 import time
 from collections import Counter
@@ -17,6 +18,7 @@ from throughtime.data.text.units import TextUnits
 from throughtime.errors import ArgumentError, ArgumentTypeError, DataError
 from throughtime.tasks.calibration import logistic
 from throughtime.tasks.estimator import Estimator
+from throughtime.tasks.training import check_finite
 from throughtime.tasks.transcribe import parameters, stored
 from throughtime.tasks.transcribe.alphabet import check_spelled, learn_units, plain
 from throughtime.tasks.transcribe.decoding import Decoder, Decoding
@@ -29,6 +31,7 @@ from throughtime.tasks.transcribe.recognition import Transcript, told, transcrib
 from throughtime.tasks.transcribe.streaming import TranscriptStream
 from throughtime.training import Callback, RunFolder, TrainingConfig, train
 
+_logger = logging.getLogger("throughtime.tasks")
 _STEPS, _LEAST_EPOCHS, _MOST_EPOCHS = 1000, 15, 60  # where `epochs` is None
 _HELD_OUT = 10  # one clip of so many
 _TAIL = 0.1  # s
@@ -175,6 +178,12 @@ class Transcriber(Estimator):
             ear = replace(ear, features=clips[0].frames.shape[1])
             clips = [ear.whole(clip.frames, clip.name, who) for clip in clips]
         texts = [plain(text, lower=self.lower) for text in given.texts]
+        silent = [clip.name for clip, text in zip(clips, texts, strict=True) if clip.silent and text]
+        if silent:
+            _logger.warning(
+                "%s: %d of %d clips are silent and yet have a text, the first is %s", who, len(silent), len(clips),
+                silent[0],
+            )  # fmt: skip
         rows = np.arange(len(clips))
         out = rows[:0]
         if held is None:
@@ -217,8 +226,7 @@ class Transcriber(Estimator):
             net, ear, parameters.perturbation(self), flat=int(min(max(_FLAT * steps, _LEAST_FLAT), steps / 2))
         )
         history = train(trainee, ctc_loss, source, test, config, callbacks, run=run)
-        if history.best_epoch is None and history.stopped == "non-finite":
-            raise DataError(f"{who}: expected a finite loss, got none ({history.message}); lower learning_rate")
+        check_finite(history, who)
         self.units_, self.ear_, self.model_, self.history_ = units, ear, net.eval(), history
         self.sure_ = (1.0, 0.0)
         self.frequent_ = Counter(texts[i] for i in own).most_common(1)[0][0]

@@ -8,6 +8,7 @@ translation  Translation: a sentence with what was thought of it
 evaluation   TranslationEvaluation: BLEU and chrF with their signatures
 parameters   hyper-parameters, checked
 stored       the parts of a model folder
+exported     what ONNX Runtime gets: `throughtime.tasks.export_onnx`
 """
 
 from throughtime.tasks.translate.evaluation import TranslationEvaluation

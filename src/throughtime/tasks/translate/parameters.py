@@ -1,12 +1,13 @@
 """A translator's hyper-parameters, checked, and what follows from them and from the data."""
 
+from dataclasses import asdict
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from throughtime.data.text.parallel_units import CASINGS
-from throughtime.errors import ArgumentError
+from throughtime.errors import ArgumentError, ArgumentTypeError
 from throughtime.nn.arguments import check_flag, check_size
 from throughtime.nn.layers import LAYERS
 from throughtime.tasks.translate.network import ATTENTIONS, DECODERS, Design
@@ -65,6 +66,32 @@ def check(translator: "Translator") -> None:
         raise ArgumentError(f"{who}: expected seed to be a whole number from 0, got {translator.seed!r}; pass one")
     translator._search()
     translator._training_config(pairs=1, mean=1.0, longest=1)
+
+
+def check_start(translator: "Translator", start: Any) -> None:
+    """Refuse a start whose nets are not those that the hyper-parameters ask for.
+
+    Raises:
+        ArgumentTypeError: it is no translator.
+        NotFittedError: it was not fitted.
+        ArgumentError: its sizes, its subwords or the number of its nets are others.
+    """
+    who = "Translator.fit"
+    if not isinstance(start, type(translator)):
+        raise ArgumentTypeError(f"{who}: expected start to be a translator, got {start!r:.60}; pass a fitted one")
+    start._check_fitted("start")
+    symbols = len(start.units_)
+    wanted, got = asdict(design(translator, symbols)), asdict(design(start, symbols))
+    for name in ("casing", "members", "min_count", "vocabulary_size"):
+        wanted[name], got[name] = getattr(translator, name), getattr(start, name)
+    # What is dropped while training is no part of what was learned.
+    other = [name for name in wanted if wanted[name] != got[name] and not name.endswith("dropout")]
+    if other:
+        name = other[0]
+        raise ArgumentError(
+            f"{who}: expected a start with {name}={wanted[name]!r}, got one with {got[name]!r}; "
+            f"pass {name}={got[name]!r}, as it has"
+        )
 
 
 def design(translator: "Translator", symbols: int) -> Design:

@@ -17,6 +17,7 @@ from throughtime.errors import ArgumentTypeError, DataError
 from throughtime.models import EncoderDecoder, EncoderDecoderEnsemble
 from throughtime.nn.arguments import check_size
 from throughtime.tasks.estimator import Estimator, module_tensors
+from throughtime.tasks.training import check_finite
 from throughtime.tasks.translate import parameters, stored
 from throughtime.tasks.translate.batches import PairSource, some_of
 from throughtime.tasks.translate.evaluation import TranslationEvaluation, compare
@@ -85,6 +86,8 @@ class Translator(Estimator):
     """
 
     task = "translate"
+    units_: JointSubwords
+    model_: EncoderDecoderEnsemble
 
     def __init__(
         self,
@@ -149,6 +152,7 @@ class Translator(Estimator):
         targets: Any = None,
         validation: Any = None,
         *,
+        start: "Translator | None" = None,
         callbacks: Sequence[Callback] = (),
         run: RunFolder | None = None,
         max_seconds: float | None = None,
@@ -161,13 +165,17 @@ class Translator(Estimator):
             targets: the translation of each, or a path; None where `sources` holds both.
             validation: a pair (sources, targets), a path or pairs, to choose the epoch by; None holds out one pair of
                 fifty, none where there are fewer than 20.
+            start: a fitted translator of the same sizes, whose nets and subwords training begins with; it stays as it
+                is. None draws nets and builds subwords. For more epochs, or other sentences than it was trained on.
             callbacks: told of every step and epoch.
             run: a folder for checkpoints, from which a training that was killed goes on.
             max_seconds: training ends after the first step that ends later than this.
 
         Raises:
-            ArgumentError: a hyper-parameter out of its range, or a `vocabulary_size` that the text does not allow.
-            ArgumentTypeError: something that is no text.
+            ArgumentError: a hyper-parameter out of its range, a `vocabulary_size` that the text does not allow, or a
+                `start` of other sizes.
+            ArgumentTypeError: something that is no text, or a `start` that is no translator.
+            NotFittedError: `start` was not fitted.
             DataError: no pair that can be used, sources that are their own translations, files that do not fit.
             MissingExtraError: tokenizers is not installed.
         """
@@ -176,9 +184,15 @@ class Translator(Estimator):
         pairs = read_pairs(sources, targets, who)
         later = None if validation is None else _validation(validation, f"{who}: validation")
         usable = _Usable(pairs, who)
-        units = JointSubwords.build(
-            usable.texts(), size=self.vocabulary_size, min_count=self.min_count, casing=self.casing, who=who
-        )
+        if start is None:
+            units = JointSubwords.build(
+                usable.texts(), size=self.vocabulary_size, min_count=self.min_count, casing=self.casing, who=who
+            )
+        else:
+            parameters.check_start(self, start)
+            units = start.units_
+            for _ in usable:  # counted, and refused where none is left
+                pass
         if usable.same == usable.count:
             raise DataError(
                 f"{who}: expected translations, got sources that are their own in all {usable.count} pairs; name the "
@@ -207,18 +221,17 @@ class Translator(Estimator):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
                 net = build_net(parameters.design(self, len(units)))
+            if start is not None:
+                net.load_state_dict(start.model_.members[number].state_dict())
             config = replace(
                 self._training_config(pairs=len(data), mean=data.mean_length, longest=int(data.lengths.max())),
                 seed=seed,
                 max_seconds=None if max_seconds is None else max_seconds / self.members,
             )
             trainee = Trainee(net, self.label_smoothing)
-            folder = self._folder(run, units, number)
+            folder = self._folder(run, units, number, start)
             history = train(trainee, pair_loss, data, held, config, callbacks, run=folder)
-            if history.best_epoch is None and history.stopped == "non-finite":
-                raise DataError(
-                    f"{who}: expected a finite loss, got none ({history.message}); pass a smaller learning_rate"
-                )
+            check_finite(history, who)
             if history.best_epoch is None and nets:
                 break  # interrupted: the nets that are whole do
             nets.append(net)
@@ -361,12 +374,17 @@ class Translator(Estimator):
         training, held = (some_of(data, np.sort(rows)) for rows in (drawn[count:], drawn[:count]))
         return training, held, f"{count} of {len(data)} pairs"
 
-    def _folder(self, run: RunFolder | None, units: JointSubwords, number: int) -> RunFolder | None:
+    def _folder(
+        self, run: RunFolder | None, units: JointSubwords, number: int, start: "Translator | None"
+    ) -> RunFolder | None:
         """A net's own folder in that of the whole, with the translator's options in it."""
         if run is None:
             return None
         about = {f"{self.task} {name}": value for name, value in self.get_params().items()}
-        run = replace(run, about={**run.about, **about, "subwords": fingerprint(units.to_json())})
+        about["subwords"] = fingerprint(units.to_json())
+        if start is not None:
+            about["start"] = fingerprint(dict(start.model_.state_dict()))
+        run = replace(run, about={**run.about, **about})
         if self.members == 1:
             return run
         path = Path(run.path)
