@@ -144,3 +144,30 @@ def test_predict_finds_an_output_that_cannot_be_written_before_the_model_is_read
 def test_evaluate_finds_it_too(capsys: pytest.CaptureFixture[str], tmp_path: Path):
     line = run(capsys, "evaluate", tmp_path / "model", "x.csv", "--plot", tmp_path / "no" / "p.png").refused()
     assert "got none" in line
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+@pytest.mark.parametrize("target", ["sales.csv", "model/table.csv"])
+def test_an_output_never_replaces_what_is_read(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, good: Path, command: str, target: str
+):
+    shutil.copytree(good, tmp_path / "copy")
+    before = files(tmp_path)
+    copy = tmp_path / "copy"
+    line = run(capsys, command, copy / "model", copy / "sales.csv", "--out", copy / target).refused()
+    assert "expected a path that is not read as well, got" in line
+    assert files(tmp_path) == before
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize("checkpoint", ["model", "model/run"])
+def test_restarts_never_lie_in_the_model_s_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path, checkpoint: str):
+    table = write_series(tmp_path / "sales.csv")
+    words = ["train", "forecast", table, "--horizon", 3, "--out", tmp_path / "model", *QUICK]
+    line = run(capsys, *words, "--checkpoint", tmp_path / checkpoint).refused()
+    assert "--checkpoint: expected a folder outside --out" in line
+
+
+def test_too_many_threads(capsys: pytest.CaptureFixture[str], good: Path):
+    line = run(capsys, "predict", good / "model", good / "sales.csv", "--threads", 100_000).refused()
+    assert "--threads: expected 1 to 1024, got 100000" in line

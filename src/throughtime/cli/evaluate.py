@@ -86,7 +86,7 @@ def evaluate(
     if out is not None:
         from throughtime.data import check_table_target
 
-        check_table_target(out)
+        check_table_target(out, (data, holidays, model))
     if plot is not None:
         from throughtime.report import check_plot_target
 

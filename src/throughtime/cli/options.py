@@ -150,16 +150,21 @@ def help_of(command: Callable[..., None]) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
+MOST_THREADS = 1024  # OpenMP runtimes crash when they are asked for many more
+
+
 def use_threads(threads: int | None) -> None:
     """Set torch's thread count, for this process.
 
     Raises:
-        ArgumentError: fewer than one thread.
+        ArgumentError: fewer than one thread, or more than `MOST_THREADS`.
     """
     if threads is None:
         return
-    if threads < 1:
-        raise ArgumentError(f"--threads: expected 1 or more, got {threads}; leave it out for torch's own choice")
+    if not 1 <= threads <= MOST_THREADS:
+        raise ArgumentError(
+            f"--threads: expected 1 to {MOST_THREADS}, got {threads}; leave it out for torch's own choice"
+        )
     import torch
 
     torch.set_num_threads(threads)

@@ -94,7 +94,7 @@ def predict(
     if out is not None:
         from throughtime.data import check_table_target
 
-        check_table_target(out)
+        check_table_target(out, (data, future_data, holidays, model))
     if plot is not None:
         from throughtime.report import check_plot_target
 

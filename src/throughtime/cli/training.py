@@ -77,8 +77,8 @@ class TrainingJob:
         threads: of torch; None: torch's own choice.
         quiet: print nothing but errors.
 
-    **Raises** ArgumentError for a folder that cannot be written, minutes or threads out of range, or restarts without a
-    folder.
+    **Raises** ArgumentError for a folder that cannot be written, one for both restarts and the model, minutes or
+    threads out of range, or restarts without a folder.
     """
 
     def __init__(
@@ -97,6 +97,11 @@ class TrainingJob:
         from throughtime.data import check_model_target
 
         check_model_target(out)
+        if checkpoint is not None and checkpoint.resolve().is_relative_to(out.resolve()):
+            raise ArgumentError(
+                f"--checkpoint: expected a folder outside --out {out}, which is replaced as a whole, got {checkpoint}; "
+                "give another one"
+            )
         self._run = _run_options(checkpoint, resume, checkpoint_steps, checkpoint_minutes)
         use_threads(threads)
         if minutes is not None and not 0 < minutes < float("inf"):

@@ -4,7 +4,7 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,12 +121,21 @@ def is_parquet(file: Path) -> bool:
     return file.name.lower().endswith(".parquet")
 
 
-def check_table_target(path: str | os.PathLike[str]) -> None:
+def check_table_target(path: str | os.PathLike[str], reads: Iterable[str | os.PathLike[str] | None] = ()) -> None:
     """Check before long work that `write_table` can write here.
 
+    Args:
+        path: the file to write.
+        reads: files and folders that the same work reads, which writing must not change.
+
     Raises:
-        DataError: an ending other than .csv, .json and .parquet, or a place that cannot be written to.
+        DataError: an ending other than .csv, .json and .parquet, a place that cannot be written to, one of `reads` or
+            a place within it.
     """
+    target = Path(path).resolve()
+    for source in reads:
+        if source is not None and target.is_relative_to(Path(source).resolve()):
+            raise DataError(f"{path}: expected a path that is not read as well, got {source}; give another output")
     if Path(path).suffix.lower() not in (".csv", ".json", ".parquet"):
         raise DataError(
             f"{path}: expected a path ending in .csv, .json or .parquet, got {Path(path).name!r}; rename the output"
@@ -161,7 +170,9 @@ def write_table(frame: Any, path: str | os.PathLike[str]) -> None:
             else:
                 _plain(table).write_csv(temporary)
     except OSError as error:
-        raise DataError(f"{target}: expected to write a file, got {error.strerror}; give another path") from error
+        raise DataError(
+            f"{target}: expected to write a file, got: {error.strerror or error}; give another path"
+        ) from error
 
 
 def _plain(table: "DataFrame") -> "DataFrame":

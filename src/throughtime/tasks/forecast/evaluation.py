@@ -22,6 +22,7 @@ Quantiles = Mapping[float, Array]
 MODEL = "throughtime"
 _MOST_NAMES = 5  # of series without a scale, in the sentence; all stand in `unscaled`
 _NAIVE2 = "naive2"
+_ROUNDING = 1e-5  # of an error: what two ways to the same float32 forecasts may differ by
 
 __all__ = ["METRICS", "MODEL", "Evaluation", "IntervalScore", "evaluate"]
 
@@ -94,13 +95,13 @@ class Evaluation:
 
     @property
     def beats_baselines(self) -> bool:
-        """Whether the model's error is below every baseline's."""
+        """Whether the model's error is below every baseline's by more than rounding."""
         return not self._better_baselines()
 
     def _better_baselines(self) -> list[str]:
         metric = self.decisive_metric
         mine = self.metrics[MODEL][metric]
-        return [name for name in self.models[1:] if self.metrics[name][metric] <= mine]
+        return [name for name in self.models[1:] if self.metrics[name][metric] <= mine * (1 + _ROUNDING)]
 
     @property
     def sentence(self) -> str:
