@@ -1,9 +1,11 @@
 """What follows from the data: windows, validation, anchor."""
 
 import numpy as np
+import polars as pl
 import pytest
 
-from tests.tasks.forecast.series import UNSCALED, counting, series_of
+from tests.tasks.forecast.series import UNSCALED, counting, frame, series_of
+from throughtime.data import read_series
 from throughtime.errors import DataError
 from throughtime.tasks.forecast import plan
 from throughtime.tasks.forecast.windows import training_windows
@@ -48,6 +50,14 @@ def test_noisy_short_series_give_up_their_end_but_for_the_shortest():
 def test_long_series_are_held_out_by_time_however_many():
     split = plan.split(counting(*[27] * 30), 6, K, seed=0, clean=True)  # three windows exactly
     assert split.how.startswith("by time")
+
+
+def test_a_gap_as_long_as_the_series_leaves_something_to_learn_from():
+    """No window before the border holds a whole history: shorter ones are taken."""
+    kept = frame(1060).filter(~pl.col("ds").is_between(200, 999))
+    split = plan.split(read_series(kept, missing="keep"), 210, K, seed=0)
+    assert len(split.training) > 0
+    assert len(split.validation) > 0
 
 
 def test_a_series_too_short_to_give_up_its_end_keeps_it():

@@ -179,6 +179,9 @@ def split(series: SeriesSet, input_size: int, horizon: int, seed: int, clean: bo
     # A series too short to give up its end keeps it, and validates nothing.
     border = np.where(lengths - tail >= horizon + MIN_HISTORY, lengths - tail, lengths)
     training = training_windows(series, input_size, horizon, last=border, least=least)
+    if len(training) == 0:  # a gap as long as the series leaves no whole history before the border
+        least = MIN_HISTORY
+        training = training_windows(series, input_size, horizon, last=border, least=least)
     validation = training_windows(series, input_size, horizon, first=border)
     how = f"by time: the last {int(np.median(lengths - border))} points of a series"
     return Split(training, validation, how, whole=training_windows(series, input_size, horizon, least=least))
