@@ -185,3 +185,46 @@ def test_every_shared_option_is_used():
     ]
     shared = [getattr(options, name) for name in options.__all__ if name[0].isupper() and not name.isupper()]
     assert [option for option in shared if option not in annotations] == []
+
+
+def test_a_terminal_without_utf8_gets_letters_as_numbers(tmp_path: Path):
+    code = "import sys; from throughtime.cli import main; sys.exit(main(['inspect', sys.argv[1]]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "模型")],
+        capture_output=True, text=True, timeout=60, check=False, env=os.environ | {"PYTHONIOENCODING": "latin-1"},
+    )  # fmt: skip
+    assert done.returncode == app.BAD_INPUT
+    assert "\\u6a21\\u578b" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError("Unable to allocate 7 TiB"), "got: Unable to allocate 7 TiB"),
+        (MemoryError(), "got: MemoryError"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 144 bytes"), "can't allocate memory"),
+        (OverflowError("int too large"), "int too large"),
+    ],
+)
+def test_numbers_too_large_for_the_machine_are_one_sentence(
+    error: Exception, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def fails(*_: object, **__: object):
+        raise error
+
+    monkeypatch.setattr(app.typer.main, "get_command", lambda _: type("Fails", (), {"main": fails})())
+    assert app.run(["inspect", "model"]) == app.BAD_INPUT
+    line = capsys.readouterr().err
+    assert said in line
+    assert line.startswith("throughtime: expected numbers and data for which there is memory")
+    assert line.count("\n") == 1
+
+
+def test_a_fault_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch):
+    def fails(*_: object, **__: object):
+        raise ValueError("shapes differ")
+
+    monkeypatch.setattr(app.typer.main, "get_command", lambda _: type("Fails", (), {"main": fails})())
+    with pytest.raises(ValueError, match="shapes differ"):
+        app.run(["inspect", "model"])

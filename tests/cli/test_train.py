@@ -292,3 +292,39 @@ def test_the_model_says_what_it_comes_from(capsys: pytest.CaptureFixture[str], d
     assert a["origin"]["command"].endswith("--out " + str(tmp_path / "a"))
     assert a["origin"]["data"] != b["origin"]["data"]
     assert Forecaster.load(tmp_path / "a").origin_ == a["origin"]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--hidden-size", "9" * 30), ("--batch-size", "9" * 30), ("--season-length", "9" * 30),
+        ("--input-size", "1000000000"), ("--freq", "9" * 20 + "h"),
+    ],
+)  # fmt: skip
+def test_numbers_beyond_counting_are_one_sentence(
+    option: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    file = tmp_path / "s.csv"
+    file.write_text("ds,y\n" + "".join(f"{i},{i % 7}\n" for i in range(60)), encoding="utf-8")
+    ended = run(capsys, "train", "forecast", str(file), "--horizon", "3", "--out", str(tmp_path / "m"), *option)
+    assert ended.status == 2
+    assert ended.err.count("\n") == 1
+    assert "up to" in ended.err
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("ds;y\n" + "".join(f"{i};{i},5\n" for i in range(60)), "write numbers as 1000.5"),
+        ("sep=;\nds;y\n" + "".join(f"{i};{i}\n" for i in range(60)), "delete that line"),
+    ],
+)
+def test_what_a_spreadsheet_writes_is_explained(
+    content: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    file = tmp_path / "s.csv"
+    file.write_text(content, encoding="utf-8")
+    ended = run(capsys, "train", "forecast", str(file), "--horizon", "3", "--out", str(tmp_path / "m"))
+    assert ended.status == 2
+    assert said in ended.err

@@ -1,5 +1,6 @@
 """The commands together, and what happens to an error."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from throughtime.errors import ThroughtimeError
 __all__ = ["BAD_INPUT", "INTERRUPTED", "app", "run"]
 
 BAD_INPUT = 2
+_NO_MEMORY = ("allocate memory", "out of memory", "storage size calculation overflowed", "too big")
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 # typer exports BadParameter but neither of its bases, and ships click inside itself from 0.20 or so on.
@@ -93,6 +95,10 @@ def _start(
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; every error of the user's is one line on stderr."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        # Where the locale is not UTF-8, a letter that it lacks is written as its number.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = typer.main.get_command(app).main(words, prog_name="throughtime", standalone_mode=False, obj=words)
     except ThroughtimeError as error:
@@ -107,6 +113,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         return _refuse(f"expected to reach {error.filename or 'a file'}, got: {error.strerror or error}")
+    except (MemoryError, OverflowError, RuntimeError, ValueError) as error:
+        if not isinstance(error, MemoryError | OverflowError) and not any(sign in str(error) for sign in _NO_MEMORY):
+            raise
+        return _refuse(
+            f"expected numbers and data for which there is memory, got: {str(error) or type(error).__name__}; pass "
+            "smaller numbers or less data"
+        )
     return int(status or 0)
 
 

@@ -2,14 +2,13 @@
 
 import json
 import sys
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from throughtime.cli.given_texts import STDIN, encodable, is_file, stdin_lines
+from throughtime.cli.given_texts import STDIN, Remembered, is_file, texts_of
 from throughtime.cli.options import (
     CELLS,
     AsJson,
@@ -256,17 +255,11 @@ def predict_classify(
         check_writable(html)
     use_threads(threads)
     classifier = _load(model)
-    lines, at_once = _texts(words, text_field)
-    asked: deque[str] = deque()
-
-    def remembered() -> Iterator[str]:
-        for line in lines:
-            asked.append(line)
-            yield line
-
+    lines, at_once = texts_of(words, lambda file: _read_texts(file, text_field), 2048)
+    asked = Remembered(lines)
     names = [str(name) for name in classifier.labels_.names]
-    for label, p_K in classifier.stream(remembered(), at_once=at_once):
-        text = asked.popleft()
+    for label, p_K in classifier.stream(asked, at_once=at_once):
+        text = asked.answered()
         why = classifier.explain(text) if explain or html is not None else None
         if html is not None and why is not None:
             from throughtime._atomic import replacing
@@ -382,15 +375,10 @@ def _told(why: Any) -> str:
     return ", ".join(f"{part.token} {part.value:+.2f}" for part in why.strongest(8))
 
 
-def _texts(words: list[str], text_field: str | None) -> tuple[Iterator[str], int]:
-    """Texts, and how many to read before the first is answered."""
-    if words == [STDIN]:
-        return stdin_lines(), 1
-    if len(words) == 1 and is_file(words[0]):
-        from throughtime.data.text.labelled import read_unlabelled
+def _read_texts(file: str, text_field: str | None) -> Iterator[str]:
+    from throughtime.data.text.labelled import read_unlabelled
 
-        return (row.text for row in read_unlabelled(words[0], text_field=text_field)), 2048
-    return iter(encodable(words)), 2048
+    return (row.text for row in read_unlabelled(file, text_field=text_field))
 
 
 def _read(

@@ -1,14 +1,65 @@
 """Texts as a command is given them: arguments, the lines of standard input, or a file."""
 
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from throughtime.errors import ArgumentError, DataError
 
-__all__ = ["STDIN", "encodable", "is_file", "stdin_lines"]
+__all__ = ["STDIN", "Remembered", "is_file", "texts_of"]
+
+Text = TypeVar("Text")
 
 STDIN = "-"
+_FILE = re.compile(r"\S+\.(txt|jsonl?|csv|tsv|parquet|conllu?|bio)(\.(gz|xz|bz2))?", re.IGNORECASE)
+
+
+class Remembered(Generic[Text]):
+    """Texts on their way to a model, each kept until it is answered: `for answer in model.stream(texts)`."""
+
+    def __init__(self, texts: Iterable[Text]) -> None:
+        self._texts = iter(texts)
+        self._asked: deque[Text] = deque()
+
+    def __iter__(self) -> Iterator[Text]:
+        for text in self._texts:
+            self._asked.append(text)
+            yield text
+
+    def answered(self) -> Text:
+        """The first text that has not been asked for here."""
+        return self._asked.popleft()
+
+
+def texts_of(
+    words: list[str], read: Callable[[str], Iterator[Text]], at_once: int
+) -> tuple[Iterator[str] | Iterator[Text], int]:
+    """What a command is to answer: the words, or the file they name, or standard input where they are "-".
+
+    Args:
+        read: the texts of a file.
+        at_once: texts a model reads before it answers the first.
+
+    Returns:
+        The texts; and `at_once`, which is 1 for standard input, where somebody may be waiting.
+
+    Raises:
+        ArgumentError: a word that UTF-8 cannot hold, or a file that is not there.
+    """
+    if words == [STDIN]:
+        return stdin_lines(), 1
+    if len(words) == 1:
+        if is_file(words[0]):
+            return read(words[0]), at_once
+        if _FILE.fullmatch(words[0]):
+            raise ArgumentError(
+                f"predict: expected a text or a file that is there, got {words[0]!r}, which is none; check the path, "
+                "or pass the text on standard input"
+            )
+    return iter(encodable(words)), at_once
 
 
 def is_file(word: str) -> bool:

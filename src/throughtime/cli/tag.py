@@ -2,14 +2,13 @@
 
 import json
 import sys
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from throughtime.cli.given_texts import STDIN, encodable, is_file, stdin_lines
+from throughtime.cli.given_texts import STDIN, Remembered, texts_of
 from throughtime.cli.options import CELLS, AsJson, Model, Plot, Quiet, Threads, help_of, use_threads
 from throughtime.cli.train import train
 from throughtime.cli.training import (
@@ -179,25 +178,10 @@ def predict_tag(
     use_threads(threads)
     tagger = _load(model)
     words = texts or [STDIN]
-    at_once = 2048
-    lines: Iterator[str | list[str]]
-    if words == [STDIN]:
-        lines, at_once = stdin_lines(), 1
-    elif len(words) == 1 and is_file(words[0]):
-        from throughtime.data.text.tagged import read_untagged
-
-        lines = read_untagged(words[0])
-    else:
-        lines = iter(encodable(words))
-    asked: deque[str | list[str]] = deque()
-
-    def remembered() -> Iterator[str | list[str]]:
-        for line in lines:
-            asked.append(line)
-            yield line
-
-    for found in tagger.stream(remembered(), at_once=at_once):
-        given = asked.popleft()
+    lines, at_once = texts_of(words, _read_sentences, 2048)
+    asked = Remembered(lines)
+    for found in tagger.stream(asked, at_once=at_once):
+        given = asked.answered()
         text = given if isinstance(given, str) else " ".join(given)
         if as_json:
             row = {"text": text, "entities": [entity._asdict() for entity in found]}
@@ -205,6 +189,12 @@ def predict_tag(
         else:
             typer.echo(marked(text, found))
         sys.stdout.flush()
+
+
+def _read_sentences(file: str) -> "Iterator[str | list[str]]":
+    from throughtime.data.text.tagged import read_untagged
+
+    return read_untagged(file)
 
 
 def evaluate_tag(

@@ -2,14 +2,13 @@
 
 import json
 import sys
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from throughtime.cli.given_texts import STDIN, encodable, is_file, stdin_lines
+from throughtime.cli.given_texts import STDIN, Remembered, is_file, texts_of
 from throughtime.cli.options import CELLS, AsJson, Model, Plot, Quiet, Threads, help_of, use_threads
 from throughtime.cli.train import train
 from throughtime.cli.training import (
@@ -217,17 +216,11 @@ def predict_translate(
         check_plot_target(plot)
     use_threads(threads)
     translator = _load(model)
-    lines, at_once = _texts(words, source_field)
-    asked: deque[str] = deque()
-
-    def remembered() -> Iterator[str]:
-        for line in lines:
-            asked.append(line)
-            yield line
-
+    lines, at_once = texts_of(words, lambda file: _read_texts(file, source_field), 1024)
+    asked = Remembered(lines)
     options = _search(beam, length_penalty, coverage_penalty, no_repeat) | {"n_best": n_best}
-    for ways in translator.stream(remembered(), at_once=at_once, **options):
-        text = asked.popleft()
+    for ways in translator.stream(asked, at_once=at_once, **options):
+        text = asked.answered()
         if as_json:
             row = {"source": text, **ways[0].as_dict()}
             if n_best > 1:
@@ -308,15 +301,10 @@ def _search(
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _texts(words: list[str], source_field: str | None) -> tuple[Iterator[str], int]:
-    """Sentences, and how many to read before the first is answered."""
-    if words == [STDIN]:
-        return stdin_lines(), 1
-    if len(words) == 1 and is_file(words[0]):
-        from throughtime.data.text.labelled import read_unlabelled
+def _read_texts(file: str, source_field: str | None) -> Iterator[str]:
+    from throughtime.data.text.labelled import read_unlabelled
 
-        return (row.text for row in read_unlabelled(words[0], text_field=source_field)), 1024
-    return iter(encodable(words)), 1024
+    return (row.text for row in read_unlabelled(file, text_field=source_field))
 
 
 def _pairs(source: Path, target: Path | None, source_field: str | None, target_field: str | None) -> Any:

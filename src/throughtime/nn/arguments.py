@@ -13,18 +13,22 @@ from torch import Tensor
 from throughtime.cells import State
 from throughtime.errors import ArgumentError, ArgumentTypeError
 
+_MOST = 2**31 - 1
+
 
 def check_size(who: str, name: str, value: Any) -> int:
     """A positive whole number, NumPy's too, as an int.
 
     Raises:
         ArgumentTypeError: `value` is no whole number.
-        ArgumentError: it is not positive.
+        ArgumentError: it is not positive, or more than 32 bits can count.
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise ArgumentTypeError(f"{who}: expected {name} to be an int, got {value!r}; pass a whole number")
     if value <= 0:
         raise ArgumentError(f"{who}: expected {name} > 0, got {value}; pass a positive number")
+    if int(value) > _MOST:
+        raise ArgumentError(f"{who}: expected {name} up to {_MOST}, got {value}; pass a smaller number")
     return int(value)
 
 
@@ -101,9 +105,11 @@ def check_place(who: str, what: str, tensor: Tensor, weight: Tensor) -> None:
         ArgumentError: another device.
     """
     if tensor.dtype != weight.dtype:
+        advice = "convert one of them" if tensor.is_floating_point() else "convert it"
+        dtype = tensor.dtype if tensor.is_floating_point() else weight.dtype
         raise ArgumentTypeError(
             f"{who}: expected {what} of dtype {weight.dtype}, the parameters' own, got {tensor.dtype}; "
-            f"convert one of them with .to({tensor.dtype})"
+            f"{advice} with .to({dtype})"
         )
     if tensor.device != weight.device:
         raise ArgumentError(

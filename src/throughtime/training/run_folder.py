@@ -109,7 +109,7 @@ class RunWriter:
         if there and not self.options.resume:
             raise DataError(
                 f"{self.folder}: expected a folder without a training, got {there[0]} in it; "
-                "give resume=True to go on from it, or another folder"
+                "give resume=True (--resume) to go on from it, or another folder"
             )
         return read_last_checkpoint(self.folder)
 

@@ -148,3 +148,19 @@ def test_json_that_is_no_frequency_is_shown(change: dict[str, object]) -> None:
         Frequency.from_json({**parse_alias("h").to_json(), **change})
     with pytest.raises(DataError, match="got 3"):
         Frequency.from_json(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("freq", ["9999999999999999999h", "2000000D", "99999999999999999999MS"])
+def test_a_step_beyond_counting_is_refused(freq: str) -> None:
+    with pytest.raises(ArgumentError, match="expected a count up to 1000000"):
+        parse_alias(freq)
+
+
+@pytest.mark.parametrize("freq", ["h", "D", "B", "W", "YS", "1000000h"])
+def test_a_horizon_beyond_the_calendar_is_refused(freq: str) -> None:
+    with pytest.raises(ArgumentError, match="steps that end within 8000 years"):
+        parse_alias(freq).future(np.datetime64("2020-01-01", "us"), 10**9)
+
+
+def test_integers_may_be_counted_far() -> None:
+    assert parse_alias(1).future(np.int64(0), 10**6)[-1] == 10**6

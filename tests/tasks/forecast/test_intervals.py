@@ -190,7 +190,7 @@ def test_evaluation_shows_the_ends_of_the_intervals_it_scores(points):
         ({"levels": "80"}, ArgumentTypeError, r"expected levels to be numbers, got '80'"),
         ({"levels": [True]}, ArgumentTypeError, r"expected levels to be numbers, got True"),
         ({"samples": 0}, ArgumentError, r"expected samples > 0, got 0"),
-        ({"samples": 2.5}, ArgumentTypeError, r"expected samples to be a whole number, got 2.5"),
+        ({"samples": 2.5}, ArgumentTypeError, r"expected samples to be an int, got 2.5"),
         ({"samples": 3}, ArgumentError, r"a distribution to draw samples from, got one with loss 'mae'; fit with loss"),
         ({"levels": [99.9]}, ArgumentError, r"held-out origins tell \(intervals up to .* %\), got 0.0005;"),
         ({"levels": [80], "horizon": 9}, ArgumentError, r"expected horizon <= 4, as trained, .* got 9; .* horizon=9"),

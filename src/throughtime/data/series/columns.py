@@ -1,5 +1,6 @@
 """Columns of ids, text and numbers, checked and turned into arrays."""
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -98,12 +99,12 @@ def read_values(
             return np.ascontiguousarray(values)
     row = int(wrong[0])
     value = values[row] if raw is None else raw[row]
+    commas = isinstance(value, str) and re.fullmatch(r"\s*[-+]?[0-9][0-9.' ]*,[0-9.,]+\s*", value)
+    advice = "write numbers as 1000.5" if commas else "fill in a number or drop the series"
     gone = value is None or (isinstance(value, float) and value != value)
     got = "a missing value (NaN or null)" if gone else repr(float(value) if isinstance(value, float) else value)
     raise DataError(
-        f"{who}: expected a finite number in every row of {name}, got {got} at "
-        f"{describe(row)}{more(wrong)}; "
-        "fill in a number or drop the series"
+        f"{who}: expected a finite number in every row of {name}, got {got} at {describe(row)}{more(wrong)}; {advice}"
     )
 
 

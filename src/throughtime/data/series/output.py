@@ -88,7 +88,7 @@ def _plain_frame(columns: Mapping[str, NDArray[Any]], like: "SeriesSet") -> Any:
         if values.dtype.kind == "M" and kind.text_form is not None:
             if kind.time_dtype != nw.String:
                 return None
-            found[name] = _plain_text(_stamps_as_text(values, kind.text_form), library, native)
+            found[name] = _plain_text(_stamps_as_text(values, _form(kind.text_form, like)), library, native)
         elif values.dtype.kind == "M":
             if not isinstance(kind.time_dtype, nw.Datetime):
                 return None
@@ -141,6 +141,21 @@ def _polars_stamps(stamps: Times, dtype: Any, native: Any) -> Any:
     return native.Series(stamps.view(np.int64)).cast(native.Datetime(dtype.time_unit))
 
 
+def _form(form: str, like: "SeriesSet") -> str:
+    """A form that holds every stamp of the frequency, as close to that of the text that came as may be.
+
+    A frequency that was given can be finer than what was written: hours, where the file has dates.
+    """
+    step = like.frequency
+    if step.unit != "months" and "%m%d" not in form and "%m-%d" not in form:
+        form = "%Y-%m-%d"
+    if step.within_day and "%H" not in form:
+        form += " %H:%M"
+    if step.within_minute and "%S" not in form:
+        form = form.replace("%H:%M", "%H:%M:%S%.f")
+    return form
+
+
 def _stamps_as_text(times: Times, form: str) -> NDArray[Any]:
     pl = require("polars", extra="frames")
     unique, rows = np.unique(times.astype("datetime64[us]"), return_inverse=True)
@@ -151,12 +166,12 @@ def _times_column(name: str, times: Times, like: "SeriesSet") -> Any:
     nw = require("narwhals", extra="frames")
     kind, stamps = like.kind, times.astype("datetime64[us]")
     if kind.text_form is not None:
-        text = _stamps_as_text(stamps, kind.text_form)
+        text = _stamps_as_text(stamps, _form(kind.text_form, like))
         column = nw.new_series(name, text.tolist(), nw.String, backend=kind.backend)
         return column if kind.time_dtype == nw.String else column.cast(kind.time_dtype)
     column = nw.new_series(name, stamps, nw.Datetime("us"), backend=kind.backend)
     if like.frequency.time_zone is not None:
         column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(like.frequency.time_zone)
-    if isinstance(kind.time_dtype, nw.Datetime) or kind.time_dtype == nw.Date:
+    if isinstance(kind.time_dtype, nw.Datetime) or (kind.time_dtype == nw.Date and not like.frequency.within_day):
         column = column.cast(kind.time_dtype)
     return column

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +50,8 @@ def parse_csv(
     if starts.size == 0:
         raise DataError(f"{file}: expected a header and rows, got an empty file; give a table")
     header = content[starts[0] : ends[0]].decode()
+    if re.fullmatch(r"sep=.", header.strip()):
+        raise DataError(f"{file}: expected column names in the first line, got {header.strip()!r}; delete that line")
     separator = max(",;\t", key=header.count)
     names = next(csv.reader(io.StringIO(header, newline=""), delimiter=separator))
     repeated = next((name for name in names if names.count(name) > 1), None)

@@ -27,6 +27,11 @@ _MONTH_ALIASES = {  # alias: (months, day of the month; 31 is the last day of an
     "QS": (3, 1), "QE": (3, 31), "Q": (3, 31),
     "YS": (12, 1), "YE": (12, 31), "Y": (12, 31), "AS": (12, 1), "A": (12, 31),
 }  # fmt: skip
+_A_YEAR = {  # steps of 1; of integers, so few that twice as many fit into 64 bits
+    "integer": 2**49, "microseconds": 365 * _DAY, "days": 365, "business days": 260, "months": 12,
+}  # fmt: skip
+_MOST_YEARS = 8000
+_MOST_STEPS = 1_000_000
 _KNOWN = (
     "an integer, 's', 'min', 'h', 'D', 'B', 'W', 'MS', 'ME', 'QS', 'QE', 'YS' or 'YE', with a count such as '15min'"
 )
@@ -61,6 +66,16 @@ class Frequency:
     def is_integer(self) -> bool:
         """Whether time is counted in integers rather than dates."""
         return self.unit == "integer"
+
+    @property
+    def within_day(self) -> bool:
+        """Whether stamps lie between midnights: a step is not whole days of 24 hours."""
+        return self.unit == "microseconds" and self.step % _DAY > 0
+
+    @property
+    def within_minute(self) -> bool:
+        """Whether stamps lie between whole minutes."""
+        return self.unit == "microseconds" and self.step % _MICROSECONDS["min"] > 0
 
     @property
     def season_length(self) -> int:
@@ -125,7 +140,15 @@ class Frequency:
 
         Shapes:
             last_time: () gives (n,); (S,), one of each series, gives (S, n).
+
+        Raises:
+            ArgumentError: they would lie beyond what calendars and 64 bits can count.
         """
+        if n * self.step > _MOST_YEARS * _A_YEAR[self.unit]:
+            raise ArgumentError(
+                f"horizon: expected steps that end within {_MOST_YEARS} years, got {n} of {self.name}; pass fewer, or "
+                "a shorter freq"
+            )
         return self.shift(np.asarray(last_time)[..., None], np.arange(1, n + 1))
 
     def on_grid(self, times: Times) -> NDArray[np.bool_]:
@@ -218,6 +241,8 @@ def parse_alias(freq: object) -> Frequency:
     count = int(match[1] or 1) if match else 0
     if match is None or count < 1 or not (match[1] or match[2]):
         raise ArgumentError(f"freq: expected {_KNOWN}, got {freq!r}; pass one of these")
+    if count > _MOST_STEPS:
+        raise ArgumentError(f"freq: expected a count up to {_MOST_STEPS}, got {freq!r:.60}; pass a larger unit")
     alias, suffix = match[2], match[3]
     if alias == "M" and suffix is not None and suffix.isdigit() and 1 <= int(suffix) <= 31:
         return month_step(count, int(suffix))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from throughtime.data.series.frames import SeriesSet
-from throughtime.errors import DataError
+from throughtime.errors import ArgumentError, DataError
 from throughtime.tasks.forecast import plan, recipe
 from throughtime.tasks.forecast.batches import Prepared, WindowSource, forecast, prepare
 from throughtime.tasks.forecast.conformal import Calibration
@@ -27,6 +27,8 @@ from throughtime.training.losses import mean_loss
 
 if TYPE_CHECKING:
     from throughtime.tasks.forecast.forecaster import Forecaster
+
+_SHORT = 4096  # steps of history that a window may have though no series has so many
 
 
 # What nets start from, beside the rules: the last value without lags; least squares.
@@ -112,6 +114,12 @@ def fit_series(
     output.check(series.flat_values, "Forecaster.fit")
     if later is not None:
         output.check(later.flat_values, "Forecaster.fit: validation")
+    longest = max(int(series.lengths.max()), _SHORT)
+    if f.input_size is not None and f.input_size > longest:
+        raise ArgumentError(
+            f"Forecaster.fit: expected input_size up to {longest}, got {f.input_size} where no series is that long; "
+            "pass a smaller one"
+        )
     input_size = f.input_size or plan.choose_input_size(series, K, m, clean)
     segment = f.segment_size or plan.choose_segment(input_size, K, m)
     if segment > input_size:

@@ -7,6 +7,7 @@ import numpy as np
 
 from throughtime.data.times.holidays import holiday_dates
 from throughtime.errors import ArgumentError, ArgumentTypeError
+from throughtime.nn.arguments import check_size
 from throughtime.nn.layers import LAYERS
 from throughtime.tasks.forecast.network import ANCHORS
 from throughtime.tasks.forecast.outputs import OUTPUTS
@@ -121,7 +122,4 @@ def check_count(who: str, name: str, value: Any, *, optional: bool = False) -> N
     """Refuse anything but a positive whole number (or None where `optional`)."""
     if value is None and optional:
         return
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise ArgumentTypeError(f"{who}: expected {name} to be a whole number, got {value!r}; pass an int")
-    if value <= 0:
-        raise ArgumentError(f"{who}: expected {name} > 0, got {value}; pass a positive number")
+    check_size(who, name, value)
