@@ -123,7 +123,7 @@ class Estimator:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ModelFolderError(
                 f"{cls.__name__}.load: expected a complete {cls.task} model, got one whose parts do not fit together "
-                f"({reason}); save the model again"
+                f"({reason}); save the model again, or train it anew"
             ) from error
         return estimator
 

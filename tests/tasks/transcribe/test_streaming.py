@@ -51,7 +51,9 @@ def test_another_rate_is_the_same_in_pieces_and_whole():
 @pytest.mark.parametrize("cut", [1, 2, 5, 100])
 def test_probabilities_in_pieces_are_those_of_the_whole(normalise, subsampling, lookahead, mel, cut):
     torch.manual_seed(0)
-    net = SpeechNet(Design(12, 5, mel, "lstm", 7, 2, False, subsampling, 4, lookahead, normalise, 0.3)).eval()
+    net = SpeechNet(
+        Design(12, 5, mel, "lstm", 7, 2, False, subsampling, 4, lookahead, normalise, 0.3, 0.5, 10.0)
+    ).eval()
     x_TBM = torch.randn(31, 2, 12)
     lengths = torch.tensor([31, 17])
     with torch.no_grad():
@@ -69,7 +71,7 @@ def test_probabilities_in_pieces_are_those_of_the_whole(normalise, subsampling, 
 def test_padding_reaches_nothing(bidirectional):
     torch.manual_seed(0)
     normalise = "utterance" if bidirectional else "running"
-    net = SpeechNet(Design(12, 5, True, "gru", 7, 2, bidirectional, 2, 4, 0, normalise, 0.0)).eval()
+    net = SpeechNet(Design(12, 5, True, "gru", 7, 2, bidirectional, 2, 4, 0, normalise, 0.0, 0.5, 10.0)).eval()
     x_TBM, lengths = torch.randn(20, 2, 12), torch.tensor([20, 9])
     odd = x_TBM.clone()
     odd[9:, 1] = 1e6
@@ -83,7 +85,7 @@ def test_padding_reaches_nothing(bidirectional):
 @pytest.mark.parametrize(("normalise", "changes"), [("utterance", False), ("running", False), ("global", True)])
 def test_a_gain_changes_nothing_and_silence_hardly_counts(normalise, changes):
     torch.manual_seed(0)
-    design = Design(12, 5, True, "gru", 7, 1, normalise == "utterance", 2, 4, 0, normalise, 0.0)
+    design = Design(12, 5, True, "gru", 7, 1, normalise == "utterance", 2, 4, 0, normalise, 0.0, 0.5, 10.0)
     net = SpeechNet(design).eval()
     net.scale.fill_(2.5)
     x_TBM, lengths = torch.randn(20, 1, 12) * 2 + 10, torch.tensor([20])

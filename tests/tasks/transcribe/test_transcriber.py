@@ -75,6 +75,17 @@ def test_a_damaged_folder_is_refused(tmp_path, section, field, value):
         Transcriber.load(tmp_path / "m")
 
 
+def test_a_folder_that_was_normalised_otherwise_is_refused(tmp_path):
+    both_ways().save(tmp_path / "m")
+    path = tmp_path / "m" / "model.json"
+    content = json.loads(path.read_text())
+    fitted = content.get("extra", content)["fitted"]
+    del fitted["design"]["loud"], fitted["design"]["shape"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(ModelFolderError, match=r"of an earlier version.*train it anew"):
+        Transcriber.load(tmp_path / "m")
+
+
 def test_alone_as_among_others():
     clips = sentences(9, 4)[0]
     together = one_way().transcribe(clips)

@@ -17,7 +17,7 @@ from throughtime.models import ctc_least_steps
 from throughtime.models.losses import SequenceLoss
 from throughtime.tasks.transcribe.alphabet import BLANK
 from throughtime.tasks.transcribe.hearing import Ear, Heard
-from throughtime.tasks.transcribe.network import LOUD, SpeechNet
+from throughtime.tasks.transcribe.network import SpeechNet
 from throughtime.tasks.transcribe.perturb import Perturbation, masked, perturbed_features, perturbed_sound
 from throughtime.training import fingerprint
 
@@ -145,7 +145,8 @@ def set_scale(net: SpeechNet, clips: Sequence[Heard]) -> None:
     """
     total = sum(len(clip.frames) for clip in clips)
     if net.design.mel:
-        mean_M = np.mean([_loud_mean(clip.frames) for clip in clips], axis=0, dtype=np.float64)
+        loud = net.design.loud
+        mean_M = np.mean([_loud_mean(clip.frames, loud) for clip in clips], axis=0, dtype=np.float64)
     else:
         mean_M = np.asarray(sum(clip.frames.sum(0, dtype=np.float64) for clip in clips) / total)
     square_M = np.asarray(sum(np.square(clip.frames - mean_M).sum(0) for clip in clips) / total)
@@ -155,10 +156,10 @@ def set_scale(net: SpeechNet, clips: Sequence[Heard]) -> None:
     net.scale.copy_(torch.from_numpy(np.maximum(np.sqrt(square_M), 1e-3)))
 
 
-def _loud_mean(frames_TM: NDArray[np.float32]) -> NDArray[np.float64]:
+def _loud_mean(frames_TM: NDArray[np.float32], loud: float) -> NDArray[np.float64]:
     """(M,)"""
     level_T = frames_TM.mean(1, dtype=np.float64)
-    weight_T = np.exp(LOUD * (level_T - level_T.max()))
+    weight_T = np.exp(loud * (level_T - level_T.max()))
     mean_M: NDArray[np.float64] = weight_T @ frames_TM / weight_T.sum()
     return mean_M
 

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from throughtime.nn.layers import LAYERS
 
-__all__ = ["LOUD", "NORMALISATIONS", "Design", "NetState", "SpeechNet"]
+__all__ = ["LOUD", "NORMALISATIONS", "SHAPE", "Design", "NetState", "SpeechNet"]
 
 NORMALISATIONS = ("utterance", "running", "global")
 _PRIOR = 20.0  # frames that the training data's mean counts beside an utterance's own
 LOUD = 0.5
 """Of a frame's level, in the exponent of its weight: what is 9 dB below the loudest counts a third."""
-_SHAPE = 10.0  # loud frames that the training data's spectrum counts beside an utterance's own
+SHAPE = 10.0
+"""Loud frames that the training data's spectrum counts beside an utterance's own."""
 _CHANNELS = (16, 32)
 _KERNEL = 3  # frames, of both convolutions
 
@@ -33,6 +34,7 @@ class Design:
         subsampling: frames a step.
         tail: frames of 0 that follow a clip, for what is said late to be told.
         lookahead: steps of the future that an output sees, of a one-way net.
+        loud, shape: a and n of (1) in `SpeechNet`.
     """
 
     features: int
@@ -47,6 +49,8 @@ class Design:
     lookahead: int
     normalise: str
     dropout: float
+    loud: float
+    shape: float
 
 
 @dataclass
@@ -71,10 +75,10 @@ class SpeechNet(nn.Module):
 
     (1) x' = (x − m) / s with m and s of the training data; then the clip's own mean μ is taken off: "utterance": of all
         its frames; "running": of those so far, the frame itself among them; "global": nothing is taken off.
-        Of log-mel energies a frame's level l, the mean of its x', gives its weight, w = exp(s l / 2), so that silence
+        Of log-mel energies a frame's level l, the mean of its x', gives its weight, w = exp(a s l), so that silence
         counts for nothing, and the mean's own level is taken off whole, its spectrum's shape in part:
-        μ = (Σ w x' + n v λ) / (Σ w + n v) with λ = Σ w l / Σ w, v = Σ w² / Σ w, the weight of a loud frame, and n =
-        `_SHAPE`. Of other features μ = Σ x' / (frames + `_PRIOR`)
+        μ = (Σ w x' + n v λ) / (Σ w + n v) with λ = Σ w l / Σ w, and v = Σ w² / Σ w, the weight of a loud frame; a is
+        `LOUD`, n is `SHAPE`. Of other features μ = Σ x' / (frames + `_PRIOR`)
     (2) two convolutions over time and frequency, ReLU; they see frames before alone; the second one's step is
         `subsampling` frames
     (3) h = recurrent layers
@@ -136,7 +140,7 @@ class SpeechNet(nn.Module):
         """w x', w and w² of (1), side by side: K = M + 2."""
         x_TBM = x_TBM.double()
         if self.design.mel:
-            w_TB1 = (x_TBM.mean(-1, keepdim=True) * (LOUD * self.scale[:1])).exp()
+            w_TB1 = (x_TBM.mean(-1, keepdim=True) * (self.design.loud * self.scale[:1])).exp()
         else:
             w_TB1 = torch.ones_like(x_TBM[..., :1])
         return torch.cat((w_TB1 * x_TBM, w_TB1, w_TB1.square()), -1)
@@ -150,7 +154,7 @@ class SpeechNet(nn.Module):
         # Where nothing was heard all is 0, and so is the mean.
         weights_TB1 = weights_TB1.clamp_min(1e-300)
         level_TB1 = sums_TBM.mean(-1, keepdim=True) / weights_TB1
-        shape_TB1 = _SHAPE * squares_TB1 / weights_TB1
+        shape_TB1 = self.design.shape * squares_TB1 / weights_TB1
         mean_TBM = (sums_TBM + shape_TB1 * level_TB1) / (weights_TB1 + shape_TB1)
         return mean_TBM.to(self.mean.dtype)
 

@@ -52,6 +52,8 @@ def sections(transcriber: "Transcriber") -> dict[str, Any]:
 def read_sections(transcriber: "Transcriber", arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any]) -> None:
     """The reverse of `sections`; parts that do not fit raise ValueError, LookupError or TypeError."""
     t, fitted = transcriber, extra["fitted"]
+    if "loud" not in fitted["design"]:
+        raise ValueError("design: of an earlier version, which took another mean off the features")
     design = Design(**fitted["design"])
     check_tensors(arrays, design.num_layers)
     units = units_from_json(extra["units"])
@@ -64,6 +66,8 @@ def read_sections(transcriber: "Transcriber", arrays: Mapping[str, np.ndarray], 
         raise ValueError(f"ear: {mel}")
     if not 0 < frame_rate < np.inf or design.subsampling < 1 or design.tail < 0 or design.lookahead < 0:
         raise ValueError(f"frame_rate or design: {frame_rate}, {design}")
+    if not (0 <= design.loud <= 10 and 0 <= design.shape <= 1e6):
+        raise ValueError(f"design: loud {design.loud}, shape {design.shape}")
     with torch.device("meta"):  # shapes alone, so that no size in a damaged folder takes memory
         check_model(SpeechNet(design), arrays)
     with torch.random.fork_rng(devices=[]):

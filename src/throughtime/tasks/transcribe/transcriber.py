@@ -26,7 +26,7 @@ from throughtime.tasks.transcribe.evaluation import SpeechEvaluation, error_rate
 from throughtime.tasks.transcribe.examples import first_rate, read_examples
 from throughtime.tasks.transcribe.fitting import ClipSource, Trainee, check_lengths, ctc_loss, set_scale
 from throughtime.tasks.transcribe.hearing import Ear, named_items
-from throughtime.tasks.transcribe.network import Design, SpeechNet
+from throughtime.tasks.transcribe.network import LOUD, SHAPE, Design, SpeechNet
 from throughtime.tasks.transcribe.recognition import Transcript, told, transcribed
 from throughtime.tasks.transcribe.streaming import TranscriptStream
 from throughtime.training import Callback, RunFolder, TrainingConfig, train
@@ -402,6 +402,8 @@ class Transcriber(Estimator):
             lookahead=round(self.lookahead_ms / 1000 * ear.frame_rate / frames),
             normalise=normalise,
             dropout=float(self.dropout),
+            loud=LOUD,
+            shape=SHAPE,
         )
 
     def _training_config(self, *, clips: int, mean: float, longest: int, max_seconds: float | None) -> TrainingConfig:
