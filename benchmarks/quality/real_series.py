@@ -1,8 +1,8 @@
 """The demo's real series: rolling-origin MASE of the three strategies beside the seasonal naive forecast.
 
-The protocol is the demo's own (throughtime.cli.demo.EXAMPLES): train once on what precedes the first origin, forecast
-from every origin without refitting. MASE is in units of the seasonal naive's mean absolute change before the first
-origin.
+The protocol is the demo's own (`EXAMPLES` of throughtime.cli.forecast_demo): train once on what precedes the first
+origin, forecast from every origin without refitting. MASE is in units of the seasonal naive's mean absolute change
+before the first origin.
 
     python benchmarks/quality/real_series.py --seeds 0 1 2 3 4 --out benchmarks/results/real_series.json
 """
@@ -16,7 +16,7 @@ from typing import Any
 from common import DEFAULT_MACHINE, surroundings, write
 
 from throughtime import Forecaster
-from throughtime.cli.demo import EXAMPLES, Example
+from throughtime.cli.forecast_demo import EXAMPLES, Example
 from throughtime.data import read_series
 from throughtime.datasets import load
 

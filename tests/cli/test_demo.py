@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import run
-from throughtime.cli import demo
+from throughtime.cli import forecast_demo
 from throughtime.data import SeriesSet
 from throughtime.tasks import Forecaster
 
@@ -17,8 +17,8 @@ from throughtime.tasks import Forecaster
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo's own series and options, but for one epoch of a small net."""
     cut = {"epochs": 1, "hidden_size": 4}
-    examples = tuple(dataclasses.replace(each, options={**each.options, **cut}) for each in demo.EXAMPLES)
-    monkeypatch.setattr(demo, "EXAMPLES", examples)
+    examples = tuple(dataclasses.replace(each, options={**each.options, **cut}) for each in forecast_demo.EXAMPLES)
+    monkeypatch.setattr(forecast_demo, "EXAMPLES", examples)
 
 
 @pytest.mark.usefixtures("short")
@@ -90,8 +90,8 @@ def test_the_verdict_names_what_beats_the_model():
             self.metrics = {"throughtime": {"MASE": mase}, "naive": {"MASE": 2.0}, "linear": {"MASE": 0.5}}
 
     def verdict(*mases: float) -> str:
-        evaluations = {name: Found(mase) for name, mase in zip(demo.STRATEGIES, mases, strict=True)}
-        return demo._verdict(demo.Outcome(demo.EXAMPLES[0], None, {}, evaluations))  # type: ignore[arg-type]
+        evaluations = {name: Found(mase) for name, mase in zip(forecast_demo.STRATEGIES, mases, strict=True)}
+        return forecast_demo._verdict(forecast_demo.Outcome(forecast_demo.EXAMPLES[0], None, {}, evaluations))  # type: ignore[arg-type]
 
     start = "co2: the best of the three here, "
     assert verdict(1.5, 1.0, 3.0) == (

@@ -15,6 +15,7 @@
     app         the commands together, and errors as one line and exit status 2
     options             options that several commands share
     forecaster_options  what makes a forecaster
+    forecast_demo       demo forecast
     language            train language, and predict and evaluate for its models
     language_demo       demo language
     tag                 train tag, and predict and evaluate for its models

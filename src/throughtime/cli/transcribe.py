@@ -85,9 +85,9 @@ def transcribe(
     subsampling: Annotated[int | None, option("Frames of 10 ms in a step.", "3 of words, else 2", _MODEL)] = None,
     dropout: Annotated[float | None, option("Share of numbers dropped in training.", "0.4", _MODEL)] = None,
     epochs: Annotated[
-        int | None, option("Times to go through the clips.", "as many as make about 1000 steps, 15 to 60", TRAINING)
+        int | None, option("Times to go through the clips.", "as many as make about 2000 steps, 15 to 60", TRAINING)
     ] = None,
-    batch_size: Annotated[int | None, option("Clips a step, on average.", "32", TRAINING)] = None,
+    batch_size: Annotated[int | None, option("Clips a step, on average.", "16", TRAINING)] = None,
     minutes: Minutes = None,
     learning_rate: Annotated[float | None, option("How far one step goes, at its peak.", "0.004", TRAINING)] = None,
     patience: Annotated[

@@ -109,3 +109,14 @@ def test_abc_that_cannot_be_used_is_refused(text: str, told: str) -> None:
 def test_abc2midi_says_nothing_on_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     read_abc("X:1\nM:4/4\nK:C\nCDE|F8|\n")
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("tempo", ["Q:0", "Q:1/4=0", 'Q: 1/4 = 00 "still"'])
+def test_a_tempo_of_nothing_is_refused(tempo):
+    with pytest.raises(DataError, match=r"tempo above 0 in tune 1 \('a'\)"):
+        read_abc(f"X:1\nT:a\nM:4/4\nL:1/4\n{tempo}\nK:C\nCDEF|\n")
+
+
+def test_an_abc_note_beyond_midi_is_named():
+    with pytest.raises(DataError, match="pitches from 0 to 127 in tune 1"):
+        read_abc("X:1\nT:a\nM:4/4\nL:1/4\nK:C\n" + "c''''''''" * 4 + "|\n")

@@ -19,6 +19,7 @@ _NOTE = re.compile(
     r"\((\d)(?::(\d*))?(?::(\d*))?|([_^=]*[A-Ga-gxzXZ])[,']*(\d*)(/*)(\d*)|(\[(?=[A-Ga-g_^=]))|(\][\d/]*)|([<>]+)"
 )
 _FIRST_ENDING = re.compile(r"(\||\[)\s*1(?!\d)[^|]*?(?:\|[^:|][^|]*?)*?:\|+\s*[|\[]?\s*2")
+_STILL = re.compile(r"Q:\s*(?:.*=\s*)?0+\s*(?:\".*)?$")
 _UNIT = 6  # ticks of an eighth, L:1/8
 # Spelling by sharps of the key: letters with their accidentals, from flats to sharps along the circle of fifths.
 _FIFTHS = [(letter, sign) for sign in (-1, 0, 1) for letter in "FCGDAEB"]
@@ -49,6 +50,11 @@ def read_abc(text: str, *, style: str | None = None, who: str = "read_abc") -> l
                 f"{who}: expected a line K: and notes after it in tune {number} ({title!r}), got {len(body)} lines of "
                 "notes; add what lacks"
             )
+        still = next((line for line in [*head, *body] if _STILL.match(line)), None)
+        if still is not None:
+            raise DataError(
+                f"{who}: expected a tempo above 0 in tune {number} ({title!r}), got {still!r}; give another"
+            )
         notes = as_written("\n".join(body))
         played = "\n".join([*head, "%%MIDI nobeataccents", notes]) + "\n"
         try:
@@ -56,6 +62,11 @@ def read_abc(text: str, *, style: str | None = None, who: str = "read_abc") -> l
                 score = symusic.Score.from_abc(played)
         except (RuntimeError, ValueError) as error:
             reason = (str(error).splitlines() or [""])[0]
+            if pitch := re.search(r"pitch=(-?\d+)", reason):
+                raise DataError(
+                    f"{who}: expected pitches from 0 to 127 in tune {number} ({title!r}), got {pitch[1]}; take away "
+                    "octave marks (' and ,)"
+                ) from error
             raise DataError(
                 f"{who}: expected ABC notation in tune {number}, got {title!r}, which cannot be read ({reason}); "
                 "mend it"

@@ -32,7 +32,7 @@ from throughtime.tasks.transcribe.streaming import TranscriptStream
 from throughtime.training import Callback, RunFolder, TrainingConfig, train
 
 _logger = logging.getLogger("throughtime.tasks")
-_STEPS, _LEAST_EPOCHS, _MOST_EPOCHS = 1000, 15, 60  # where `epochs` is None
+_STEPS, _LEAST_EPOCHS, _MOST_EPOCHS = 2000, 15, 60  # where `epochs` is None
 _HELD_OUT = 10  # one clip of so many
 _TAIL = 0.1  # s
 _FLAT, _LEAST_FLAT = 0.2, 100  # of the steps, and in steps; never more than half of them
@@ -70,7 +70,7 @@ class Transcriber(Estimator):
         gain: dB by which level and response over frequency vary, as of another microphone. None: 6.
         noise: share of clips that get noise of a random colour, from 5 to 35 dB below them. None: 0.5.
         masks: largest share of a clip's time, and of its features, that a mask of SpecAugment hides.
-        epochs: passes over the clips; None: as many as make about 1,000 steps, at least 15 and at most 60.
+        epochs: passes over the clips; None: as many as make about 2,000 steps, at least 15 and at most 60.
         batch_size: clips a step, on average; clips of like length are learned from together.
         learning_rate: the peak of a one-cycle schedule of Adam.
         patience: epochs without a lower validation loss before training stops; None: never early.
@@ -107,7 +107,7 @@ class Transcriber(Estimator):
         noise: float | None = None,
         masks: float = 0.2,
         epochs: int | None = None,
-        batch_size: int = 32,
+        batch_size: int = 16,
         learning_rate: float = 4e-3,
         patience: int | None = None,
         seed: int = 0,
