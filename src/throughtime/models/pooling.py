@@ -12,6 +12,8 @@ from throughtime.errors import ArgumentError
 from throughtime.nn.attention import masked_softmax
 from throughtime.nn.lengths import read_lengths, valid_steps
 
+_ATTENTION = 64  # units of `make_pooling`'s
+
 
 class MeanPooling(nn.Module):
     """The mean of the valid steps.
@@ -89,6 +91,55 @@ class AttentionPooling(nn.Module):
         return (weight_TB1 * clean_TBF).sum(0), weight_TB1
 
 
+class LastPooling(nn.Module):
+    """The last output of each direction: of the forward half at a row's last step, of the backward half at its first.
+
+    **Shapes** hidden (T, B, F), lengths (B,) or None, output (B, F); zeros for a row of length 0.
+    """
+
+    def __init__(self, bidirectional: bool) -> None:
+        super().__init__()
+        self.bidirectional = bidirectional
+
+    def forward(self, hidden: Tensor, lengths: Any = None) -> Tensor:
+        """The pooled vector of each row."""
+        valid_TB1 = _valid("LastPooling", hidden, lengths)
+        T, B, F = hidden.shape
+        if not T:
+            return hidden.new_zeros((B, F))
+        last_B = (valid_TB1.sum(0)[:, 0] - 1).clamp_(min=0)
+        last_BF = hidden[last_B, torch.arange(B, device=hidden.device)]
+        if self.bidirectional:
+            last_BF = torch.cat((last_BF[:, : F // 2], hidden[0, :, F // 2 :]), 1)
+        return last_BF.where(valid_TB1.any(0), 0.0)
+
+
+class ConcatPooling(nn.Module):
+    """Last, mean and max side by side: (B, 3 F).
+
+    **Source** [Howard2018].
+    """
+
+    def __init__(self, bidirectional: bool) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList((LastPooling(bidirectional), *(kind() for kind in POOLINGS.values())))
+
+    def forward(self, hidden: Tensor, lengths: Any = None) -> Tensor:
+        """The pooled vector of each row."""
+        return torch.cat([part(hidden, lengths) for part in self.parts], 1)
+
+
+def make_pooling(name: str, features: int, *, bidirectional: bool) -> tuple[nn.Module, int]:
+    """A pooling by name, one of `POOLING_NAMES`, and how many numbers it gives for `features` of each step."""
+    if name == "concat":
+        return ConcatPooling(bidirectional), (1 + len(POOLINGS)) * features
+    if name == "last":
+        return LastPooling(bidirectional), features
+    if name == "attention":
+        return AttentionPooling(features, _ATTENTION), features
+    return POOLINGS[name](), features
+
+
 def _valid(who: str, hidden: Tensor, lengths: Any) -> Tensor:
     """Which steps are valid, (T, B, 1)."""
     if hidden.dim() != 3:
@@ -104,3 +155,4 @@ def _valid(who: str, hidden: Tensor, lengths: Any) -> Tensor:
 
 POOLINGS: dict[str, type[nn.Module]] = {"mean": MeanPooling, "max": MaxPooling}
 """The poolings without parameters, by name."""
+POOLING_NAMES = ("concat", "last", "attention", *POOLINGS)

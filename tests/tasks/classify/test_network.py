@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from throughtime.tasks.classify.network import POOLING_NAMES, ClassDesign, ClassNet, LastPooling, turned
+from throughtime.models.pooling import POOLING_NAMES, LastPooling
+from throughtime.tasks.classify.network import ClassDesign, ClassNet, turned
 from throughtime.tasks.language import LanguageModel
 
 IDS = torch.tensor([[2, 3, 4], [5, 1, 2], [3, 0, 6], [4, 0, 0]])

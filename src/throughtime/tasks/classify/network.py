@@ -10,13 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from throughtime.models.pooling import POOLINGS, AttentionPooling
+from throughtime.models.pooling import make_pooling
 from throughtime.nn.layers import LAYERS
 from throughtime.tasks.language import TextEncoder
 from throughtime.tasks.language.net import Dropouts
-
-POOLING_NAMES = ("concat", "last", "attention", *POOLINGS)
-_ATTENTION = 64
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class ClassDesign:
         cell: of `throughtime.nn.layers.LAYERS`.
         hidden_size: units of a layer and direction.
         embedding_size: E.
-        pooling: one of `POOLING_NAMES`.
+        pooling: one of `throughtime.models.pooling.POOLING_NAMES`.
         dropout: of the embedded ids, between layers and of the pooled vector.
         embedding_dropout: of whole symbols.
         weight_dropout: of the recurrent matrices.
@@ -48,53 +45,6 @@ class ClassDesign:
     embedding_dropout: float = 0.1
     weight_dropout: float = 0.0
     pretrained: bool = False
-
-
-class LastPooling(nn.Module):
-    """The last output of each direction: of the forward half at a text's last step, of the backward half at its first.
-
-    **Shapes** hidden (T, B, F), lengths (B,), output (B, F); zeros for a length of 0.
-    """
-
-    def __init__(self, bidirectional: bool) -> None:
-        super().__init__()
-        self.bidirectional = bidirectional
-
-    def forward(self, hidden_TBF: Tensor, lengths_B: Tensor) -> Tensor:
-        """The pooled vector of each row."""
-        T, B, F = hidden_TBF.shape
-        if not T:
-            return hidden_TBF.new_zeros((B, F))
-        last_BF = hidden_TBF[(lengths_B - 1).clamp(min=0), torch.arange(B, device=hidden_TBF.device)]
-        if self.bidirectional:
-            last_BF = torch.cat((last_BF[:, : F // 2], hidden_TBF[0, :, F // 2 :]), 1)
-        return last_BF.where((lengths_B > 0).unsqueeze(1), 0.0)
-
-
-class ConcatPooling(nn.Module):
-    """Last, mean and max side by side: (B, 3 F).
-
-    **Source** [Howard2018].
-    """
-
-    def __init__(self, bidirectional: bool) -> None:
-        super().__init__()
-        self.parts = nn.ModuleList((LastPooling(bidirectional), *(kind() for kind in POOLINGS.values())))
-
-    def forward(self, hidden_TBF: Tensor, lengths_B: Tensor) -> Tensor:
-        """The pooled vector of each row."""
-        return torch.cat([part(hidden_TBF, lengths_B) for part in self.parts], 1)
-
-
-def make_pooling(name: str, features: int, *, bidirectional: bool) -> tuple[nn.Module, int]:
-    """A pooling by name, and how many numbers it gives for `features` of each step."""
-    if name == "concat":
-        return ConcatPooling(bidirectional), (1 + len(POOLINGS)) * features
-    if name == "last":
-        return LastPooling(bidirectional), features
-    if name == "attention":
-        return AttentionPooling(features, _ATTENTION), features
-    return POOLINGS[name](), features
 
 
 class BothWays(nn.Module):

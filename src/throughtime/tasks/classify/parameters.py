@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from throughtime.data.text.units import UNITS
 from throughtime.errors import ArgumentError
+from throughtime.models.pooling import POOLING_NAMES
 from throughtime.nn.arguments import check_flag, check_size
 from throughtime.nn.layers import LAYERS
 from throughtime.tasks.classify.labels import KINDS
-from throughtime.tasks.classify.network import POOLING_NAMES
 
 if TYPE_CHECKING:
     from throughtime.tasks.classify.classifier import Classifier

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from throughtime.models.frames import FrameEncoder
+from throughtime.models.pooling import make_pooling
 from throughtime.models.residual import ResidualStack
 from throughtime.nn.time_distributed import TimeDistributed
-from throughtime.tasks.classify.network import make_pooling
 from throughtime.tasks.recognize.windows import FIGURES, windowed
 
 

@@ -4,9 +4,9 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from throughtime.errors import ArgumentError
+from throughtime.models.pooling import POOLING_NAMES
 from throughtime.nn.arguments import check_flag, check_size
 from throughtime.nn.layers import LAYERS
-from throughtime.tasks.classify.network import POOLING_NAMES
 from throughtime.training import TrainingConfig
 
 if TYPE_CHECKING:
