@@ -130,3 +130,26 @@ def test_an_import_upwards_is_found(module: str, source: str) -> None:
 )
 def test_an_import_downwards_is_allowed(module: str, source: str) -> None:
     assert violations(module, ast.parse(source)) == []
+
+
+TASK_ROOMS = tuple(name for name in modules() if name.count(".") == 2 and f"{name}.stored" in modules())
+# Text and event tokens are languages; nothing else of a task is another's.
+SHARED_BY_TASKS = {("classify", "language"), ("compose", "language")}
+
+
+def task_room(name: str) -> str:
+    """`tag` for throughtime.tasks.tag.network; "" for what all tasks share."""
+    package = ".".join(name.split(".")[:3])
+    return package.split(".")[2] if package in TASK_ROOMS else ""
+
+
+def test_a_task_leans_on_no_other_but_language():
+    assert len(TASK_ROOMS) >= 7
+    found = {
+        (task_room(module), task_room(name))
+        for module, tree in modules().items()
+        if task_room(module)
+        for _, name in imported(module, tree, module in TASK_ROOMS)
+        if task_room(name)
+    }
+    assert {pair for pair in found if len({*pair}) == 2} == SHARED_BY_TASKS
