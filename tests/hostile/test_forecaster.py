@@ -30,10 +30,10 @@ def refusal(kind: type[ThroughtimeError], act) -> str:
     [
         ("horizon", 0, ArgumentError, "horizon > 0, got 0"),
         ("horizon", -4, ArgumentError, "horizon > 0, got -4"),
-        ("horizon", 2.5, ArgumentTypeError, "horizon to be a whole number, got 2.5"),
-        ("horizon", True, ArgumentTypeError, "horizon to be a whole number, got True"),
-        ("horizon", None, ArgumentTypeError, "horizon to be a whole number, got None"),
-        ("horizon", "3", ArgumentTypeError, "horizon to be a whole number, got '3'"),
+        ("horizon", 2.5, ArgumentTypeError, "horizon to be an int, got 2.5"),
+        ("horizon", True, ArgumentTypeError, "horizon to be an int, got True"),
+        ("horizon", None, ArgumentTypeError, "horizon to be an int, got None"),
+        ("horizon", "3", ArgumentTypeError, "horizon to be an int, got '3'"),
         ("strategy", "best", ArgumentError, "strategy to be one of recursive, direct, sequence, got 'best'"),
         ("cell", "transformer", ArgumentError, "got 'transformer'"),
         ("cell", None, ArgumentError, "got None"),
@@ -49,7 +49,7 @@ def refusal(kind: type[ThroughtimeError], act) -> str:
         ("num_layers", -1, ArgumentError, "num_layers > 0, got -1"),
         ("batch_size", 0, ArgumentError, "batch_size > 0, got 0"),
         ("epochs", 0, ArgumentError, "epochs > 0, got 0"),
-        ("epochs", 1.5, ArgumentTypeError, "epochs to be a whole number, got 1.5"),
+        ("epochs", 1.5, ArgumentTypeError, "epochs to be an int, got 1.5"),
         ("input_size", 0, ArgumentError, "input_size > 0, got 0"),
         ("season_length", 0, ArgumentError, "season_length > 0, got 0"),
         ("learning_rate", 0.0, ArgumentError, "Forecaster: expected learning_rate to be finite and above 0, got 0"),
@@ -171,7 +171,7 @@ def test_windows_that_cannot_be(n_windows, step_size, got):
     for method in (model.evaluate, model.cross_validation):
         kind = ArgumentTypeError if n_windows == 1.5 else ArgumentError
         said = refusal(kind, lambda m=method: m(frame(40), n_windows=n_windows, step_size=step_size))
-        assert said.endswith((f"got {got}; pass a positive number", f"got {got}; pass an int"))
+        assert said.endswith((f"got {got}; pass a positive number", f"got {got}; pass a whole number"))
 
 
 def test_a_cross_validation_that_leaves_too_little_to_train_on():
