@@ -83,7 +83,9 @@ def transcribe(
         float | None, option("So much of the future a one-way model waits for.", "0", _MODEL)
     ] = None,
     subsampling: Annotated[int | None, option("Frames of 10 ms in a step.", "3 of words, else 2", _MODEL)] = None,
-    dropout: Annotated[float | None, option("Share of numbers dropped in training.", "0.4", _MODEL)] = None,
+    dropout: Annotated[
+        float | None, option("Share of numbers dropped in training.", "0.4, of --one-way 0.2", _MODEL)
+    ] = None,
     epochs: Annotated[
         int | None, option("Times to go through the clips.", "as many as make about 2000 steps, 15 to 60", TRAINING)
     ] = None,

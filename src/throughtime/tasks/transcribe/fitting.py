@@ -3,6 +3,7 @@
 Axes in names: T frames, S steps, B clips, M features, V symbols.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +27,8 @@ __all__ = ["ClipSource", "Trainee", "check_lengths", "set_scale"]
 
 _LATE = (0.5, 0.8)  # of a symbol's share: where it has been heard
 _FLAT_WEIGHT = 10.0
+_AROUND = 0.25  # of a symbol's share, before and after it: where it may be
+_ENOUGH = 0.15  # of the probability there: enough for CTC to go on from
 
 
 class ClipBatch(NamedTuple):
@@ -63,6 +66,13 @@ class Trainee(nn.Module):
     gives way to CTC.
 
     (1) loss = w · 10 L · mean of −log p of each symbol late in its share + (1 − w) · CTC, w from 1 to 0
+
+    A one-way net does not know how long the clip will be, and so not where a share ends. It learns first that each
+    symbol is somewhere about its share:
+
+    (2) loss = w · Σ −log min(c, mean of p of each symbol over its share and a quarter on both sides) + (1 − w) · CTC
+
+    with c = 0.15: told for more of its share than that, a symbol would seem to last for as long as the next is away.
     """
 
     done: Tensor
@@ -94,7 +104,9 @@ class Trainee(nn.Module):
         return SequenceLoss(nll / len(rows), len(rows))
 
     def _flat(self, told_SBV: Tensor, steps: list[int], targets: Sequence[NDArray[np.int64]]) -> Tensor:
-        """The first part of (1), over all clips."""
+        """The first part of (1), over all clips; of a one-way net (2)."""
+        if not self.net.design.bidirectional:
+            return self._somewhere(told_SBV, steps, targets)
         at_S: list[int] = []
         at_B: list[int] = []
         at_V: list[int] = []
@@ -108,6 +120,17 @@ class Trainee(nn.Module):
                 at_V += [symbol] * len(own)
         symbols = sum(map(len, targets))
         return -told_SBV[at_S, at_B, at_V].mean() * _FLAT_WEIGHT * symbols if at_S else told_SBV.sum() * 0
+
+    def _somewhere(self, told_SBV: Tensor, steps: list[int], targets: Sequence[NDArray[np.int64]]) -> Tensor:
+        """(2) over all clips."""
+        found = [told_SBV.sum() * 0]
+        for b, (there, target) in enumerate(zip(steps, targets, strict=True)):
+            share = there / max(len(target), 1)
+            for k, symbol in enumerate(target.tolist()):
+                first = max(int((k - _AROUND) * share), 0)
+                own_S = told_SBV[first : min(int((k + 1 + _AROUND) * share) + 1, there), b, symbol]
+                found.append(-(own_S.logsumexp(0) - math.log(len(own_S))).clamp_max(math.log(_ENOUGH)))
+        return torch.stack(found).sum()
 
     def _frames(self, clip: Heard, target: NDArray[np.int64]) -> NDArray[np.float32]:
         if not self.training or clip.samples is None or self.ear.mel is None:

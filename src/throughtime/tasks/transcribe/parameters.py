@@ -21,6 +21,9 @@ _CHOICES = (
 _COUNTS = ("hidden_size", "num_layers", "batch_size")
 _FOR_SOUND: dict[str, Any] = {"rate": None, "mels": 40, "speed": 0.15, "warp": 0.15, "gain": 6.0, "noise": 0.5}
 """What has a meaning for sound alone, and its value where it is None."""
+_SHARES = (("dropout", 1.0), ("speed", 0.5), ("warp", 0.5), ("masks", 0.5), ("gain", 40.0), ("noise", 1.001))
+_BOTH_WAYS, _ONE_WAY = (0.4, 0.2), (0.2, 0.05)
+"""dropout and masks where they are None: what one direction alone hears is less, and can spare less."""
 LEAST_RATE, MOST_RATE = 4000, 48000
 
 
@@ -51,8 +54,14 @@ def check(transcriber: "Transcriber") -> None:
         )
     if t.alphabet is not None and t.unit == "subword":
         raise ArgumentError(f"{who}: expected no alphabet beside subwords of bytes, got {t.alphabet!r}; leave it out")
-    _share(t, "dropout", most=1.0)
-    for name, most in (("speed", 0.5), ("warp", 0.5), ("masks", 0.5), ("gain", 40.0), ("noise", 1.001)):
+    for name, most in (
+        ("dropout", 1.0),
+        ("speed", 0.5),
+        ("warp", 0.5),
+        ("masks", 0.5),
+        ("gain", 40.0),
+        ("noise", 1.001),
+    ):
         if getattr(t, name) is not None:
             _share(t, name, most=most)
     _number(t, "lookahead_ms", 0.0, 10_000.0)
@@ -85,12 +94,26 @@ def perturbation(transcriber: "Transcriber") -> Perturbation:
     """How clips are perturbed."""
     t = transcriber
     if t.frame_rate is not None:
-        return Perturbation(0.0, 0.0, 0.0, 0.0, t.masks)
+        return Perturbation(0.0, 0.0, 0.0, 0.0, masks(t))
     speed, warp, gain, noise = (
         float(default(name) if getattr(t, name) is None else getattr(t, name))
         for name in ("speed", "warp", "gain", "noise")
     )
-    return Perturbation(speed, warp, gain, noise, t.masks)
+    return Perturbation(speed, warp, gain, noise, masks(t))
+
+
+def dropout(transcriber: "Transcriber") -> float:
+    """The share that is dropped."""
+    return float(_regularised(transcriber)[0] if transcriber.dropout is None else transcriber.dropout)
+
+
+def masks(transcriber: "Transcriber") -> float:
+    """The largest share that a mask hides."""
+    return float(_regularised(transcriber)[1] if transcriber.masks is None else transcriber.masks)
+
+
+def _regularised(transcriber: "Transcriber") -> tuple[float, float]:
+    return _BOTH_WAYS if transcriber.bidirectional else _ONE_WAY
 
 
 def default(name: str) -> Any:

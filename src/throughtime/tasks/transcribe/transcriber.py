@@ -64,12 +64,14 @@ class Transcriber(Estimator):
         normalise: what is taken off the features beside the training data's mean: the clip's own, "utterance" (the
             whole of it) or "running" (of what has been heard so far), or nothing, "global"; "auto": the first of these
             that the model can have.
-        dropout: share of numbers dropped before, between and after the recurrent layers, while training.
+        dropout: share of numbers dropped before, between and after the recurrent layers, while training. None: 0.4, of
+            a one-way model 0.2.
         speed: share by which clips are played faster or slower while training. None: 0.15.
         warp: share by which frequencies are stretched, as by another vocal tract. None: 0.15.
         gain: dB by which level and response over frequency vary, as of another microphone. None: 6.
         noise: share of clips that get noise of a random colour, from 5 to 35 dB below them. None: 0.5.
-        masks: largest share of a clip's time, and of its features, that a mask of SpecAugment hides.
+        masks: largest share of a clip's time, and of its features, that a mask of SpecAugment hides. None: 0.2, of a
+            one-way model 0.05.
         epochs: passes over the clips; None: as many as make about 2,000 steps, at least 15 and at most 60.
         batch_size: clips a step, on average; clips of like length are learned from together.
         learning_rate: the peak of a one-cycle schedule of Adam.
@@ -100,12 +102,12 @@ class Transcriber(Estimator):
         lookahead_ms: float = 0.0,
         subsampling: int | None = None,
         normalise: str = "auto",
-        dropout: float = 0.4,
+        dropout: float | None = None,
         speed: float | None = None,
         warp: float | None = None,
         gain: float | None = None,
         noise: float | None = None,
-        masks: float = 0.2,
+        masks: float | None = None,
         epochs: int | None = None,
         batch_size: int = 16,
         learning_rate: float = 4e-3,
@@ -401,7 +403,7 @@ class Transcriber(Estimator):
             tail=round(_TAIL * ear.frame_rate),
             lookahead=round(self.lookahead_ms / 1000 * ear.frame_rate / frames),
             normalise=normalise,
-            dropout=float(self.dropout),
+            dropout=parameters.dropout(self),
             loud=LOUD,
             shape=SHAPE,
         )
